@@ -1,0 +1,152 @@
+"""A generator that has left training: load it, paint with it. What serves needs nothing else.
+
+Use: ``bundle = Bundle.load("runs/cats"); bundle.sample(16, seed=0)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from allaprima.bundle.format import Description
+from allaprima.core.errors import UserError
+from allaprima.core.seeds import derive, torch_stream
+
+As = Literal["pil", "tensor", "array"]
+Label = str | int | None
+
+
+class Bundle:
+    """The nets of one generator, in float32 on ``device``, in evaluation mode."""
+
+    def __init__(self, description: Description, nets: dict[str, nn.Module], folder: Path | None = None) -> None:
+        self.description = description
+        self.folder = folder
+        self.domain: Any = description.domain.build()  # type: ignore[attr-defined]  # every domain's Config has build()
+        self.nets = nets
+        self.generator = nets["generator"]
+        self.condition = nets["condition"]
+        self.encoder = nets.get("encoder")
+        self.device = next(self.generator.parameters()).device
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> Bundle:
+        """A bundle's folder, or a run's. Raises UserError when there is none, or it is damaged or newer."""
+        from allaprima.bundle.files import read
+
+        return cls(*read(Path(path), device))
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names; empty for a generator without classes."""
+        return list(getattr(self.description.condition, "classes", []))
+
+    # -- latents and conditions -------------------------------------------------------------------------------------
+
+    def latents(self, count: int, seed: int = 0, start: int = 0) -> torch.Tensor:
+        """float32 ``[count, latent_dim]`` from N(0, I): picture ``i`` of a seed is the same in any batch."""
+        dim = self.description.latent_dim
+        streams = (torch_stream(seed, "picture", i) for i in range(start, start + count))
+        rows = [torch.randn(dim, generator=stream) for stream in streams]
+        return torch.stack(rows) if rows else torch.empty(0, dim)
+
+    def labels(self, count: int, label: Label | Sequence[Label] = None, seed: int = 0, start: int = 0) -> torch.Tensor:
+        """Prepared conditions ``[count]``: the asked label (one, or one each), or drawn as often as in the training set."""
+        condition: Any = self.description.condition
+        if label is None and self.classes:
+            edges = np.cumsum(self.description.condition_weights)
+            draws = [derive(seed, "label", i) / 2**63 for i in range(start, start + count)]
+            drawn = np.searchsorted(edges, np.array(draws) * edges[-1], side="right")
+            return torch.from_numpy(drawn.clip(0, len(self.classes) - 1)).long()
+        many = isinstance(label, Sequence) and not isinstance(label, str)
+        raw = list(label) if many else [label] * count  # type: ignore[arg-type]  # `many` says that it is a sequence
+        if len(raw) != count:
+            raise UserError(f"{len(raw)} labels for {count} pictures", "give one label, or one for each picture")
+        return condition.prepare(raw)
+
+    # -- painting ---------------------------------------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def decode(self, latents: torch.Tensor, labels: torch.Tensor | None = None, batch_size: int = 64) -> torch.Tensor:
+        """float ``[N, latent_dim]`` (and prepared labels) → float32 ``[N, C, *spatial]`` in [-1, 1]."""
+        if labels is None:
+            labels = self.labels(len(latents))
+        parts = [
+            self.generator(z.to(self.device), self.condition(y.to(self.device))).float().clamp(-1, 1).cpu()
+            for z, y in zip(latents.split(batch_size), labels.split(batch_size), strict=True)
+        ]
+        return torch.cat(parts) if parts else torch.empty(0, self.domain.shape.channels, *self.domain.shape.spatial)
+
+    def sample(
+        self,
+        count: int,
+        seed: int = 0,
+        label: Label | Sequence[Label] = None,
+        truncation: float = 1.0,
+        batch_size: int = 64,
+        as_: As = "pil",
+    ) -> Any:
+        """``count`` new pictures: PIL pictures, a float tensor ``[N,C,H,W]`` in [-1,1], or uint8 ``[N,H,W,C]``.
+
+        ``truncation`` scales the latents: below 1 safer and more alike, above 1 bolder.
+        """
+        if count < 0:
+            raise UserError(f"{count} pictures cannot be painted", "ask for 1 or more")
+        latents = self.latents(count, seed) * truncation
+        return self._as(self.decode(latents, self.labels(count, label, seed), batch_size), as_)
+
+    def _as(self, samples: torch.Tensor, as_: As) -> Any:
+        if as_ == "tensor":
+            return samples
+        array = self.domain.to_array(samples)
+        return array if as_ == "array" else self.domain.to_pictures(array)
+
+    # -- a VAE's other direction ------------------------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def encode(self, pictures: Sequence[Image.Image] | torch.Tensor, label: Label | Sequence[Label] = None) -> torch.Tensor:
+        """Pictures of any size, or a tensor ``[N,C,H,W]`` in [-1,1] → posterior means ``[N, latent_dim]``."""
+        if self.encoder is None:
+            raise UserError("This generator has no encoder: it is a GAN", "train with --method vae to encode pictures")
+        samples = pictures if isinstance(pictures, torch.Tensor) else self._tensor(pictures)
+        y = self.condition(self.labels(len(samples), label).to(self.device))
+        mean, _ = self.encoder(samples.to(self.device), y)
+        return mean.float().cpu()
+
+    def _tensor(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
+        return self.domain.to_tensor(np.stack([self.domain.from_picture(picture) for picture in pictures]))
+
+    def reconstruct(
+        self, pictures: Sequence[Image.Image] | torch.Tensor, label: Label | Sequence[Label] = None, as_: As = "pil"
+    ) -> Any:
+        """Each picture through the encoder and back."""
+        labels = self.labels(len(pictures), label)
+        return self._as(self.decode(self.encode(pictures, label), labels), as_)
+
+    def interpolate(
+        self, start: torch.Tensor, end: torch.Tensor, steps: int = 8, label: Label = None, as_: As = "pil"
+    ) -> Any:
+        """``steps`` pictures on the way between two latents ``[latent_dim]``, both ends included, by slerp."""
+        way = torch.linspace(0, 1, steps)
+        latents = torch.stack([slerp(start, end, float(t)) for t in way])
+        labels = self.labels(1, label).expand(steps)
+        return self._as(self.decode(latents, labels), as_)
+
+
+def slerp(start: torch.Tensor, end: torch.Tensor, t: float) -> torch.Tensor:
+    """Spherical interpolation of two latents (Shoemake 1985), lengths interpolated linearly; ``t`` in [0, 1].
+
+    A straight line would pass nearer to the origin than samples of N(0, I) ever lie.
+    """
+    a, b = start / start.norm().clamp_min(1e-8), end / end.norm().clamp_min(1e-8)
+    angle = torch.arccos((a * b).sum().clamp(-1, 1))
+    if angle.sin() < 1e-3:  # parallel or opposite: no arc is defined
+        return start * (1 - t) + end * t
+    direction = (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / angle.sin()
+    return direction * (start.norm() * (1 - t) + end.norm() * t)

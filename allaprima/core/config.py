@@ -1,0 +1,150 @@
+"""Settings as frozen pydantic models; a run is one of them, saved as YAML beside its results.
+
+A component's module has a ``Config(Component)`` with a ``build(...)`` method; ``Choice`` makes a field that holds
+one component of a room, chosen by name: ``generator: Annotated[Component, Choice(GENERATORS)]``.
+
+Use: ``config = load(RunConfig, base, ["training.lr=1e-4", "method.generator=dcgan"])``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
+from pydantic_core import CoreSchema, core_schema
+
+from allaprima.core.catalog import Catalog
+from allaprima.core.errors import UserError, suggest
+
+
+class Config(BaseModel):
+    """Base of all settings: frozen, unknown keys refused, defaults checked too."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Component(Config):
+    """Settings of one catalogue entry. Its name is its file's name and is written out with it."""
+
+    @classmethod
+    def component_name(cls) -> str:
+        return cls.__module__.rpartition(".")[2]
+
+    @model_serializer(mode="wrap")
+    def _with_name(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {"name": self.component_name(), **handler(self)}
+
+
+class Choice:
+    """Annotation of a field that holds one component of a catalogue.
+
+    It reads ``"dcgan"``, ``{"name": "dcgan", "width": 32}`` or a ready Config of that room.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+
+    def resolve(self, value: Any) -> Component:
+        if isinstance(value, Component):
+            return value
+        if isinstance(value, str):
+            value = {"name": value}
+        if not isinstance(value, Mapping) or "name" not in value:
+            raise UserError(
+                f"A {self.catalog.kind} needs a name, not {value!r}", suggest("", self.catalog.names())
+            )
+        settings = {key: setting for key, setting in value.items() if key != "name"}
+        found: type[Component] = self.catalog.get(str(value["name"])).Config
+        return validate(found, settings)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.resolve,
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda chosen: chosen.model_dump(mode="json")),
+        )
+
+
+C = TypeVar("C", bound=Config)
+
+
+def validate(model: type[C], values: Mapping[str, Any]) -> C:
+    """The settings as a checked ``model``. Raises UserError that names the key, the reason and the nearest key."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            owner, key = _owner(model, first["loc"])
+            raise UserError(f"Unknown setting '{where}'", suggest(key, owner.model_fields)) from None
+        raise UserError(
+            f"Setting '{where}' cannot be {first.get('input')!r}: {first['msg'].lower()}",
+            "change the value, or leave it out to use the default",
+        ) from None
+
+
+def _owner(model: type[BaseModel], path: tuple[Any, ...]) -> tuple[type[BaseModel], str]:
+    """The model that refused the last key of ``path``, and that key."""
+    for part in path[:-1]:
+        inner = model.model_fields[part].annotation if part in model.model_fields else None
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            model = inner
+    return model, str(path[-1])
+
+
+def load(model: type[C], base: Mapping[str, Any], changes: Iterable[str] = ()) -> C:
+    """``base`` with ``key.path=value`` changes applied in order, checked. ``base`` is left as it is.
+
+    A component may be named alone (``method.generator=dcgan``), which puts its settings back to their defaults.
+    """
+    values = _copy(base)
+    for change in changes:
+        path, equals, text = change.partition("=")
+        if not equals or not path.strip():
+            raise UserError(f"'{change}' is not a setting", "write it as key=value, for example training.lr=1e-4")
+        _put(values, path.strip().split("."), parse_value(text))
+    return validate(model, values)
+
+
+def parse_value(text: str) -> Any:
+    """A value as a person types it: YAML, except that ``1e-4`` is a number too."""
+    if re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", text.strip()):
+        return float(text)
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
+    for key in path[:-1]:
+        inner = values.get(key)
+        if isinstance(inner, str):  # a component that was named alone
+            inner = {"name": inner}
+        values[key] = inner = dict(inner) if isinstance(inner, Mapping) else {}
+        values = inner
+    old = values.get(path[-1])
+    if isinstance(old, Mapping) and "name" in old and isinstance(value, str):
+        value = {"name": value}
+    if path[-1] == "name" and values.get("name") != value:
+        values.clear()  # another component has other settings
+    values[path[-1]] = value
+
+
+def _copy(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _copy(value) if isinstance(value, Mapping) else value for key, value in values.items()}
+
+
+def to_yaml(config: Config) -> str:
+    """The whole configuration, defaults included, as YAML that ``load`` reads back."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,75 @@
+"""Progress that is seen: a bar in a terminal, a line now and then in a log file.
+
+Use: ``with progress("preparing", total=1000) as advance: advance(1)``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+@contextlib.contextmanager
+def progress(title: str, total: int, unit: str = "pictures", done: int = 0) -> Iterator[Callable[..., None]]:
+    """Yields ``advance(count, note="")``. ``total`` and ``done`` are counts of ``unit``; ``note`` is shown at the end."""
+    if sys.stderr.isatty():
+        with _bar(title, total, unit, done) as advance:
+            yield advance
+    else:
+        with _lines(title, total, unit, done) as advance:
+            yield advance
+
+
+@contextlib.contextmanager
+def _bar(title: str, total: int, unit: str, done: int) -> Iterator[Callable[..., None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[unit]}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    start = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as bar:
+        task = bar.add_task(title, total=total, completed=done, unit=unit, rate="", note="")
+        new = 0
+
+        def advance(count: int = 1, note: str = "") -> None:
+            nonlocal new
+            new += count
+            rate = f"{new / max(time.monotonic() - start, 1e-9):,.0f}/s"
+            bar.update(task, advance=count, rate=rate, **({"note": note} if note else {}))
+
+        yield advance
+
+
+@contextlib.contextmanager
+def _lines(title: str, total: int, unit: str, done: int) -> Iterator[Callable[..., None]]:
+    start = last = time.monotonic()
+    new = 0
+
+    def write(note: str) -> None:
+        seconds = time.monotonic() - start
+        rate = new / max(seconds, 1e-9)
+        left = f", {(total - done - new) / rate:,.0f} s left" if new and done + new < total else ""
+        text = f"{title}: {done + new:,}/{total:,} {unit}, {rate:,.0f}/s{left}{'  ' + note if note else ''}"
+        print(text, file=sys.stderr, flush=True)
+
+    def advance(count: int = 1, note: str = "") -> None:
+        nonlocal new, last
+        new += count
+        now = time.monotonic()
+        if now - last >= SECONDS_BETWEEN_LINES:
+            last = now
+            write(note)
+
+    yield advance
+    write("")

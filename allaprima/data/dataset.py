@@ -1,0 +1,94 @@
+"""A prepared dataset: memory-mapped arrays and a manifest that was written last.
+
+    manifest.json    format, domain, class names, counts, options, files with their SHA-256
+    images.npy       uint8 [N, H, W, C]
+    labels.npy       int64 [N], -1 where there is no label
+    splits.npy       uint8 [N]: 0 train, 1 validation, 2 test
+    records.jsonl    one line a picture: name, text, and all other columns of the source
+    report.json      what was left out, and why
+
+Use: ``dataset = Dataset.open("datasets/cats"); dataset.images[dataset.indices("train")]``.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from allaprima.core.config import Config
+from allaprima.core.errors import UserError
+from allaprima.domains.image import Config as ImageConfig
+
+FORMAT = "allaprima-dataset"
+VERSION = 1
+MANIFEST = "manifest.json"
+SPLITS = ("train", "validation", "test")
+
+
+class Manifest(Config):
+    """``manifest.json``. ``fingerprint`` is a SHA-256 over images, labels and splits: equal means the same data."""
+
+    format: str
+    version: int
+    domain: ImageConfig
+    classes: list[str]
+    count: int
+    split_counts: dict[str, int]
+    has_text: bool
+    source: str
+    options: dict[str, Any]
+    files: dict[str, str]
+    fingerprint: str
+
+
+class Dataset:
+    """A prepared dataset, opened for reading."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.domain = manifest.domain.build()
+        self.classes = manifest.classes
+        self.images: np.ndarray = np.load(folder / "images.npy", mmap_mode="r")
+        self.labels: np.ndarray = np.load(folder / "labels.npy", mmap_mode="r")
+        self._splits: np.ndarray = np.load(folder / "splits.npy", mmap_mode="r")
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Dataset:
+        """Raises UserError when the folder is missing, is no prepared dataset, or is of a newer format."""
+        folder = Path(folder)
+        if not is_dataset(folder):
+            raise UserError(f"'{folder}' is not a prepared dataset", f"run: allaprima prepare SOURCE {folder}")
+        try:
+            manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        except ValidationError as error:
+            raise UserError(f"'{folder}/{MANIFEST}' is damaged: {error.errors()[0]['msg']}", "prepare it again") from None
+        if manifest.version > VERSION:
+            raise UserError(f"'{folder}' was prepared by a newer allaprima", "upgrade: pip install -U allaprima")
+        return cls(folder, manifest)
+
+    def __len__(self) -> int:
+        return self.manifest.count
+
+    def indices(self, split: str) -> np.ndarray:
+        """Places of the pictures of ``train``, ``validation`` or ``test``: int64, ascending."""
+        return np.flatnonzero(self._splits == SPLITS.index(split))
+
+    @cached_property
+    def records(self) -> list[dict[str, Any]]:
+        """``name``, ``text`` (or None) and the source's other columns, for each picture."""
+        with open(self.folder / "records.jsonl", encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
+
+def is_dataset(folder: Path) -> bool:
+    """Whether the folder holds the manifest of a prepared dataset (of any version)."""
+    try:
+        return json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("format") == FORMAT
+    except (OSError, ValueError, AttributeError):
+        return False
