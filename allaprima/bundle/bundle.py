@@ -5,7 +5,7 @@ Use: ``bundle = Bundle.load("runs/cats"); bundle.sample(16, seed=0)``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,7 +57,7 @@ class Bundle:
         return torch.stack(rows) if rows else torch.empty(0, dim)
 
     def labels(self, count: int, label: Label | Sequence[Label] = None, seed: int = 0, start: int = 0) -> torch.Tensor:
-        """Prepared conditions ``[count]``: the asked label (one, or one each), or drawn as often as in the training set."""
+        """Prepared conditions ``[count]``: the asked label (one, or one each), or drawn as often as in training."""
         condition: Any = self.description.condition
         if label is None and self.classes:
             edges = np.cumsum(self.description.condition_weights)
@@ -72,16 +72,31 @@ class Bundle:
 
     # -- painting ---------------------------------------------------------------------------------------------------
 
+    @property
+    def chunk(self) -> int:
+        """How many pictures the net always sees at once: 16, fewer above 256 × 256 pixels, for the memory's sake.
+
+        float32 sums come out differently in a batch of another size (BLAS chooses its kernels by it), by enough to
+        change a pixel. So the last chunk is filled up, not shortened, and a picture depends on its latent alone.
+        """
+        return int(max(1, min(16, 2**20 // np.prod(self.domain.shape.spatial))))
+
     @torch.inference_mode()
-    def decode(self, latents: torch.Tensor, labels: torch.Tensor | None = None, batch_size: int = 64) -> torch.Tensor:
+    def decode(self, latents: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """float ``[N, latent_dim]`` (and prepared labels) → float32 ``[N, C, *spatial]`` in [-1, 1]."""
         if labels is None:
             labels = self.labels(len(latents))
         parts = [
-            self.generator(z.to(self.device), self.condition(y.to(self.device))).float().clamp(-1, 1).cpu()
-            for z, y in zip(latents.split(batch_size), labels.split(batch_size), strict=True)
+            self._decode_chunk(latents[start : start + self.chunk], labels[start : start + self.chunk])
+            for start in range(0, len(latents), self.chunk)
         ]
         return torch.cat(parts) if parts else torch.empty(0, self.domain.shape.channels, *self.domain.shape.spatial)
+
+    def _decode_chunk(self, latents: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        filled = torch.arange(self.chunk).clamp_max(len(latents) - 1)
+        z, y = latents[filled].to(self.device), labels[filled].to(self.device)
+        painted = self.generator(z, self.condition(y)).float().clamp(-1, 1)
+        return painted[: len(latents)].cpu()
 
     def sample(
         self,
@@ -89,17 +104,48 @@ class Bundle:
         seed: int = 0,
         label: Label | Sequence[Label] = None,
         truncation: float = 1.0,
-        batch_size: int = 64,
+        batch_size: int = 256,
         as_: As = "pil",
     ) -> Any:
         """``count`` new pictures: PIL pictures, a float tensor ``[N,C,H,W]`` in [-1,1], or uint8 ``[N,H,W,C]``.
 
-        ``truncation`` scales the latents: below 1 safer and more alike, above 1 bolder.
+        ``truncation`` scales the latents: below 1 safer and more alike, above 1 bolder. No picture depends on
+        ``batch_size``.
         """
+        pieces = [samples for samples, _ in self._pieces(count, seed, label, truncation, batch_size)]
+        return self._as(torch.cat(pieces) if pieces else self.decode(self.latents(0)), as_)
+
+    def stream(
+        self,
+        count: int,
+        seed: int = 0,
+        label: Label | Sequence[Label] = None,
+        truncation: float = 1.0,
+        batch_size: int = 256,
+    ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+        """The pictures of ``sample`` piece by piece: uint8 ``[n, H, W, C]`` and prepared labels ``[n]``.
+
+        One piece is in memory at a time. Bad arguments raise UserError at once, not at the first piece.
+        """
+        pieces = self._pieces(count, seed, label, truncation, batch_size)
+        return ((self.domain.to_array(samples), labels) for samples, labels in pieces)
+
+    def _pieces(
+        self, count: int, seed: int, label: Label | Sequence[Label], truncation: float, batch_size: int
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         if count < 0:
             raise UserError(f"{count} pictures cannot be painted", "ask for 1 or more")
-        latents = self.latents(count, seed) * truncation
-        return self._as(self.decode(latents, self.labels(count, label, seed), batch_size), as_)
+        if batch_size < 1:
+            raise UserError(f"A batch of {batch_size} pictures cannot be painted", "take 1 or more at a time")
+        if not 0 <= truncation < float("inf"):
+            raise UserError(f"Truncation cannot be {truncation}", "give a number: 0 makes all alike, 1 is as trained")
+        labels = self.labels(count, label, seed)
+        starts = range(0, count, batch_size)
+        groups = [labels[start : start + batch_size] for start in starts]
+        return (
+            (self.decode(self.latents(len(group), seed, start) * truncation, group), group)
+            for start, group in zip(starts, groups, strict=True)
+        )
 
     def _as(self, samples: torch.Tensor, as_: As) -> Any:
         if as_ == "tensor":
@@ -110,7 +156,9 @@ class Bundle:
     # -- a VAE's other direction ------------------------------------------------------------------------------------
 
     @torch.inference_mode()
-    def encode(self, pictures: Sequence[Image.Image] | torch.Tensor, label: Label | Sequence[Label] = None) -> torch.Tensor:
+    def encode(
+        self, pictures: Sequence[Image.Image] | torch.Tensor, label: Label | Sequence[Label] = None
+    ) -> torch.Tensor:
         """Pictures of any size, or a tensor ``[N,C,H,W]`` in [-1,1] → posterior means ``[N, latent_dim]``."""
         if self.encoder is None:
             raise UserError("This generator has no encoder: it is a GAN", "train with --method vae to encode pictures")

@@ -24,7 +24,9 @@ from allaprima.core.errors import UserError
 from allaprima.core.files import plain_disk_errors, sha256_file, sweep_partial, write_atomic
 
 
-def write(folder: Path, fields: Mapping[str, Any], nets: Mapping[str, nn.Module], card: str, preview: Image.Image) -> None:
+def write(
+    folder: Path, fields: Mapping[str, Any], nets: Mapping[str, nn.Module], card: str, preview: Image.Image
+) -> None:
     """Replace the bundle in ``folder``. ``fields`` are Description's, without ``weights``."""
     with plain_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,6 +73,8 @@ def read(path: Path, device: str | torch.device = "cpu") -> tuple[Description, d
     """Description, nets in evaluation mode, folder. The hash of the weights is checked before they are used."""
     folder = find(path)
     description = _read_description(folder)
+    if description.weights is None:
+        raise UserError(f"'{folder}/{DESCRIPTION}' names no weights", "copy the whole bundle folder again")
     weights = folder / Path(description.weights.file).name  # the name only: it cannot lead out of the folder
     if not weights.is_file():
         raise UserError(f"'{weights}' is missing", "copy the whole bundle folder again")

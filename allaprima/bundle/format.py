@@ -38,5 +38,5 @@ class Description(Config):
     condition_weights: list[float]
     generator: Annotated[Component, Choice(GENERATORS)]
     encoder: Annotated[Component, Choice(ENCODERS)] | None = None
-    weights: Weights
+    weights: Weights | None = None  # absent only before the bundle is written
     provenance: dict[str, Any]

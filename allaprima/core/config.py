@@ -14,12 +14,14 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     GetCoreSchemaHandler,
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
+    model_validator,
 )
 from pydantic_core import CoreSchema, core_schema
 
@@ -39,6 +41,13 @@ class Component(Config):
     @classmethod
     def component_name(cls) -> str:
         return cls.__module__.rpartition(".")[2]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_name(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and values.get("name") == cls.component_name():
+            return {key: value for key, value in values.items() if key != "name"}
+        return values
 
     @model_serializer(mode="wrap")
     def _with_name(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -107,13 +116,16 @@ def load(model: type[C], base: Mapping[str, Any], changes: Iterable[str] = ()) -
 
     A component may be named alone (``method.generator=dcgan``), which puts its settings back to their defaults.
     """
-    values = _copy(base)
+    config = validate(model, base)
     for change in changes:
         path, equals, text = change.partition("=")
         if not equals or not path.strip():
             raise UserError(f"'{change}' is not a setting", "write it as key=value, for example training.lr=1e-4")
+        # one change after the other on the whole configuration: a component named by the first has its defaults by the next
+        values = config.model_dump(mode="json")
         _put(values, path.strip().split("."), parse_value(text))
-    return validate(model, values)
+        config = validate(model, values)
+    return config
 
 
 def parse_value(text: str) -> Any:
@@ -129,22 +141,27 @@ def parse_value(text: str) -> Any:
 def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
     for key in path[:-1]:
         inner = values.get(key)
-        if isinstance(inner, str):  # a component that was named alone
-            inner = {"name": inner}
-        values[key] = inner = dict(inner) if isinstance(inner, Mapping) else {}
+        values[key] = inner = inner if isinstance(inner, dict) else {}
         values = inner
     old = values.get(path[-1])
-    if isinstance(old, Mapping) and "name" in old and isinstance(value, str):
+    if isinstance(old, dict) and "name" in old and isinstance(value, str):
         value = {"name": value}
     if path[-1] == "name" and values.get("name") != value:
         values.clear()  # another component has other settings
     values[path[-1]] = value
 
 
-def _copy(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _copy(value) if isinstance(value, Mapping) else value for key, value in values.items()}
-
-
 def to_yaml(config: Config) -> str:
     """The whole configuration, defaults included, as YAML that ``load`` reads back."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def named(catalog: Catalog) -> Any:
+    """Annotation of a text field that must be a name of the catalogue: ``loss: Annotated[str, named(ADVERSARIAL)]``."""
+
+    def known(name: str) -> str:
+        if name not in catalog.names():
+            raise UserError(f"Unknown {catalog.kind} '{name}'", suggest(name, catalog.names()))
+        return name
+
+    return AfterValidator(known)

@@ -9,13 +9,17 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextlib.contextmanager
 def progress(title: str, total: int, unit: str = "pictures", done: int = 0) -> Iterator[Callable[..., None]]:
-    """Yields ``advance(count, note="")``. ``total`` and ``done`` are counts of ``unit``; ``note`` is shown at the end."""
+    """Yields ``advance(count, note="", total=None)``. ``total`` and ``done`` are counts of ``unit``; ``note`` stands at the end.
+
+    A ``total`` given to ``advance`` replaces the first one.
+    """
     if sys.stderr.isatty():
         with _bar(title, total, unit, done) as advance:
             yield advance
@@ -42,11 +46,11 @@ def _bar(title: str, total: int, unit: str, done: int) -> Iterator[Callable[...,
         task = bar.add_task(title, total=total, completed=done, unit=unit, rate="", note="")
         new = 0
 
-        def advance(count: int = 1, note: str = "") -> None:
+        def advance(count: int = 1, note: str = "", total: int | None = None) -> None:
             nonlocal new
             new += count
             rate = f"{new / max(time.monotonic() - start, 1e-9):,.0f}/s"
-            bar.update(task, advance=count, rate=rate, **({"note": note} if note else {}))
+            bar.update(task, advance=count, total=total, rate=rate, **({"note": note} if note else {}))
 
         yield advance
 
@@ -54,18 +58,19 @@ def _bar(title: str, total: int, unit: str, done: int) -> Iterator[Callable[...,
 @contextlib.contextmanager
 def _lines(title: str, total: int, unit: str, done: int) -> Iterator[Callable[..., None]]:
     start = last = time.monotonic()
-    new = 0
+    new, expected = 0, total
 
     def write(note: str) -> None:
         seconds = time.monotonic() - start
         rate = new / max(seconds, 1e-9)
-        left = f", {(total - done - new) / rate:,.0f} s left" if new and done + new < total else ""
-        text = f"{title}: {done + new:,}/{total:,} {unit}, {rate:,.0f}/s{left}{'  ' + note if note else ''}"
+        left = f", {(expected - done - new) / rate:,.0f} s left" if new and done + new < expected else ""
+        text = f"{title}: {done + new:,}/{expected:,} {unit}, {rate:,.0f}/s{left}{'  ' + note if note else ''}"
         print(text, file=sys.stderr, flush=True)
 
-    def advance(count: int = 1, note: str = "") -> None:
-        nonlocal new, last
+    def advance(count: int = 1, note: str = "", total: int | None = None) -> None:
+        nonlocal new, last, expected
         new += count
+        expected = total or expected
         now = time.monotonic()
         if now - last >= SECONDS_BETWEEN_LINES:
             last = now

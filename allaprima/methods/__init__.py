@@ -1,0 +1,53 @@
+"""Methods: what joins nets, losses and conditions into something that learns. No devices, files or printing here.
+
+A method's file has a ``Config`` whose ``build(shape, condition)`` gives a ``Method``.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from allaprima.core.catalog import Catalog
+from allaprima.data.batch import Batch
+
+METHODS = Catalog("method", __name__)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a step happens: ``progress`` through the planned images in [0, 1], and the step's own random stream."""
+
+    progress: float
+    random: torch.Generator
+
+
+class Method(nn.Module):
+    """Nets that learn together, phase by phase. The loop calls ``step`` and knows nothing else of them."""
+
+    phases: tuple[str, ...]
+    latent_dim: int
+    condition_dim: int
+
+    @abstractmethod
+    def step(self, phase: str, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
+        """Scalars by name. Their sum is what the phase's parameters descend; names in ``watched`` are only shown."""
+
+    @abstractmethod
+    def parameters_of(self, phase: str) -> Iterable[nn.Parameter]:
+        """What the phase's optimiser moves."""
+
+    @abstractmethod
+    def exported(self) -> dict[str, nn.Module]:
+        """The nets that leave training (their moving averages do): ``generator``, ``condition``, perhaps ``encoder``."""
+
+    watched: frozenset[str] = frozenset()
+
+
+def mean(per_sample: torch.Tensor) -> torch.Tensor:
+    """The mean over samples in float32, whatever precision the nets ran in."""
+    return per_sample.float().mean()

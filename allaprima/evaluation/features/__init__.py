@@ -1,0 +1,54 @@
+"""What a metric sees of a picture: pictures → vectors. One kind of features a file.
+
+Each module has ``load_or_train(dataset, device, seconds) -> Features``. A distance means nothing without the features
+that it was measured on, so a figure always carries their name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from allaprima.core.catalog import Catalog
+from allaprima.data.dataset import Dataset
+
+FEATURES = Catalog("feature", __name__)
+
+# How many values of pictures are turned to float32 at once: 32 MB, so that 512 px pictures fit beside a net.
+VALUES_AT_ONCE = 8 * 2**20
+
+
+class Features(Protocol):
+    """``name`` says what the vectors are, such as ``domain: 7 classes``; ``dim`` is their length."""
+
+    name: str
+    dim: int
+
+    def extract(self, samples: torch.Tensor) -> torch.Tensor:
+        """float ``[N,C,H,W]`` in [-1, 1] → float32 ``[N,dim]`` on the CPU."""
+        ...
+
+
+def chunks(count: int, values_each: int) -> list[range]:
+    """``range(count)`` in pieces of at most ``VALUES_AT_ONCE`` values, at least one picture each."""
+    size = max(1, min(512, VALUES_AT_ONCE // values_each))
+    return [range(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def of_pictures(
+    features: Features, dataset: Dataset, indices: np.ndarray, advance: Callable[[int], None] = lambda count: None
+) -> torch.Tensor:
+    """Features of stored pictures, a part at a time: float32 ``[len(indices), dim]``. ``advance`` hears of each part."""
+    parts = []
+    for piece in chunks(len(indices), int(np.prod(dataset.images.shape[1:]))):
+        parts.append(features.extract(dataset.domain.to_tensor(dataset.images[indices[piece.start : piece.stop]])))
+        advance(len(piece))
+    return torch.cat(parts) if parts else torch.empty(0, features.dim)
+
+
+def choose(indices: np.ndarray, most: int, generator: np.random.Generator) -> np.ndarray:
+    """At most ``most`` of ``indices``, drawn without replacement, in ascending order."""
+    return indices if len(indices) <= most else np.sort(generator.choice(indices, most, replace=False))

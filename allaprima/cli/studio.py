@@ -1,0 +1,38 @@
+"""``allaprima studio RUN``: play a generator in a page on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def studio(
+    run: Annotated[Path, typer.Argument(help="A run or bundle folder.")],
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7860,
+    host: Annotated[str, typer.Option(help="Beyond this machine: 0.0.0.0, with a token.")] = "127.0.0.1",
+    token: Annotated[str | None, typer.Option(help="Who opens the page must know it.")] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
+) -> None:
+    """Play a generator live in a web page."""
+    from allaprima.bundle.bundle import Bundle
+    from allaprima.core.device import Device
+    from allaprima.server import listen
+    from allaprima.server.app import create
+    from allaprima.server.guard import Rules
+
+    rules = Rules.for_binding(host, token)
+    with listen.bind(host, port) as listening:
+        bundle = Bundle.load(run, Device.choose().torch)
+        address = listen.address_of(listening, host)
+
+        def started() -> None:
+            print(
+                f"The studio of '{run.resolve().name}' is at {address}{'?token=…' if token else ''}  (Ctrl-C ends it)",
+                flush=True,
+            )
+            if browser:
+                listen.open_browser(f"{address}?token={token}" if token else address)
+
+        listen.run(create(bundle, run.resolve().name, rules), listening, started)

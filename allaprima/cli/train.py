@@ -1,0 +1,30 @@
+"""``allaprima train DATASET RUN``: learn to paint like a prepared dataset, or go on with a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    dataset: Annotated[Path, typer.Argument(help="A prepared dataset, or a source, which is then prepared first.")],
+    run: Annotated[Path, typer.Argument(help="The run's folder. A run that stands there goes on where it stopped.")],
+    method: Annotated[str | None, typer.Option(help="gan or vae (the default is gan).")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Wall-clock budget in minutes (the default is 10).")] = None,
+    images: Annotated[str | None, typer.Option(help="Budget in images shown, such as 400k or 2M.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
+    size: Annotated[str, typer.Option(help="Pixels, where a source is prepared first: 64 or 96x64.")] = "64",
+    change: Annotated[list[str] | None, typer.Option("--set", help="Any setting: key=value. Repeatable.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the whole configuration and stop.")] = False,
+) -> None:
+    """Train a generator on a dataset within a budget of minutes or images."""
+    from allaprima.training import command
+
+    changes = command.as_changes(method, minutes, images, seed, change or [])
+    if dry_run:
+        typer.echo(command.dry_run(run, changes), nl=False)
+        return
+    outcome = command.train(dataset, run, size, changes, typer.echo)
+    typer.echo(command.describe(outcome, run))

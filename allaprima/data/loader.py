@@ -1,0 +1,135 @@
+"""Batches of a prepared dataset, in an order that is a function of seed and step alone.
+
+Every picture once an epoch, in a fresh order each epoch; a batch may straddle epochs, so its size never changes. A run
+that resumes at step k asks for step k and gets what it would have got.
+
+Use: ``Loader(dataset, "train", batch_size=64, seed=0).batch(step)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from allaprima.core.errors import UserError
+from allaprima.core.seeds import numpy_stream
+from allaprima.data.batch import Batch
+from allaprima.data.dataset import SPLITS, Dataset
+
+PREFETCH_BYTES = 1 << 20  # a smaller batch is gathered faster than it is handed between threads
+
+
+class Loader:
+    """The pictures of one split, without end.
+
+    ``conditions`` are the names wanted, by default all that the dataset has: ``label`` int64 ``[N]`` where there are
+    classes, else none. Raises UserError when the split is empty.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        split: str = "train",
+        batch_size: int = 64,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        conditions: Sequence[str] | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
+        self.dataset, self.split, self.batch_size, self.seed = dataset, split, batch_size, seed
+        self.device = torch.device(device)
+        self._gather = _Gather(dataset, self.device, conditions)
+        self._places = dataset.indices(split)
+        if not len(self._places):
+            raise UserError(f"'{dataset.folder}' has no {split} pictures", _remedy(split))
+        self._order = lru_cache(maxsize=2)(self._permutation)
+        bytes_per_batch = batch_size * int(np.prod(dataset.images.shape[1:]))
+        self._ahead = ThreadPoolExecutor(1, "loader") if bytes_per_batch >= PREFETCH_BYTES else None
+        self._next: tuple[int, Future[Batch]] | None = None
+
+    @property
+    def num_images(self) -> int:
+        """Pictures of the split: one epoch."""
+        return len(self._places)
+
+    def batch(self, step: int) -> Batch:
+        """The batch of ``step`` (0, 1, …): always ``batch_size`` pictures."""
+        if self._ahead is None:
+            return self._make(step)
+        waiting, self._next = self._next, None
+        ready = waiting[1].result() if waiting and waiting[0] == step else self._make(step)
+        self._next = (step + 1, self._ahead.submit(self._make, step + 1))
+        return ready
+
+    def ids(self, step: int) -> np.ndarray:
+        """Places in the dataset of the pictures of ``step``: int64 ``[batch_size]``."""
+        seen = np.arange(step * self.batch_size, (step + 1) * self.batch_size, dtype=np.int64)
+        epochs, within = np.divmod(seen, len(self._places))
+        chosen = np.empty(len(seen), np.int64)
+        for epoch in np.unique(epochs):
+            here = epochs == epoch
+            chosen[here] = self._order(int(epoch))[within[here]]
+        return self._places[chosen]
+
+    def close(self) -> None:
+        """Stop the thread that reads ahead, if there is one."""
+        if self._ahead is not None:
+            self._ahead.shutdown(wait=True, cancel_futures=True)
+            self._ahead, self._next = None, None
+
+    def _make(self, step: int) -> Batch:
+        return self._gather(self.ids(step))
+
+    def _permutation(self, epoch: int) -> np.ndarray:
+        return numpy_stream(self.seed, f"order/{self.split}", epoch).permutation(len(self._places))
+
+
+def in_order(
+    dataset: Dataset,
+    split: str,
+    batch_size: int,
+    device: torch.device | str = "cpu",
+    conditions: Sequence[str] | None = None,
+    limit: int | None = None,
+) -> Iterator[Batch]:
+    """Every picture of a split once, in the order of the dataset; the last batch may be smaller."""
+    places = dataset.indices(split)[:limit]
+    gather = _Gather(dataset, torch.device(device), conditions)
+    for start in range(0, len(places), batch_size):
+        yield gather(places[start : start + batch_size])
+
+
+class _Gather:
+    """Places → Batch on the device. What crosses to a GPU is uint8, a quarter of the floats it becomes there."""
+
+    def __init__(self, dataset: Dataset, device: torch.device, conditions: Sequence[str] | None) -> None:
+        available = ("label",) if dataset.classes else ()
+        wanted = available if conditions is None else tuple(conditions)
+        if unknown := sorted(set(wanted) - set(available)):
+            raise UserError(
+                f"'{dataset.folder}' has no {unknown[0]}s", "prepare it with --labels, or train without conditions"
+            )
+        self._dataset, self._device = dataset, device
+        self._labels = np.array(dataset.labels) if "label" in wanted else None
+
+    def __call__(self, places: np.ndarray) -> Batch:
+        stored = torch.from_numpy(self._dataset.images[places])  # fancy indexing copies: the memory map stays read-only
+        conditions = {} if self._labels is None else {"label": self._to_device(torch.from_numpy(self._labels[places]))}
+        samples = self._dataset.domain.to_tensor(self._to_device(stored))
+        return Batch(samples.contiguous(), self._to_device(torch.from_numpy(places.copy())), conditions)
+
+    def _to_device(self, tensor: torch.Tensor) -> torch.Tensor:
+        if self._device.type == "cuda":
+            return tensor.pin_memory().to(self._device, non_blocking=True)
+        return tensor.to(self._device)
+
+
+def _remedy(split: str) -> str:
+    if split not in SPLITS:
+        return f"choose one of: {', '.join(SPLITS)}"
+    return "prepare more pictures" if split == "train" else f"prepare it again with --{split} 0.1"

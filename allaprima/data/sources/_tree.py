@@ -1,0 +1,174 @@
+"""What a folder and a zip have in common: pictures in class subfolders, with metadata files or a ``.txt`` beside each.
+
+``metadata.jsonl`` and ``metadata.csv`` are as Hugging Face's imagefolder has them: ``file_name`` is relative to the
+metadata's own folder, ``text`` and all other columns are kept.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from allaprima.core.errors import UserError
+from allaprima.data.sources import Item, LeftOut, Listing, Reader
+
+METADATA = ("metadata.jsonl", "metadata.csv")
+IGNORED = {"thumbs.db", "desktop.ini", "__macosx", "@eadir"}
+NOT_PICTURES = {".txt", ".json", ".jsonl", ".csv", ".md", ".html", ".xml", ".yaml", ".yml", ".py", ".zip", ".pdf"}
+SPLIT_FOLDERS = {
+    "train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
+    "dev": "validation", "test": "test", "testing": "test",
+}  # fmt: skip
+
+Metadata = dict[str, dict[str, Any]]
+
+
+def is_ignored(name: str) -> bool:
+    """Hidden files and what operating systems leave in folders; nobody means these."""
+    return name.startswith(".") or name.lower() in IGNORED
+
+
+def printable(name: str) -> str:
+    """A file's name as text that can be written as UTF-8, whatever bytes it has."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def listing(
+    files: Mapping[str, Any],
+    folders: Iterable[str],
+    read: Callable[[str], bytes],
+    reader: Reader,
+    state: str,
+    left_out: Iterable[LeftOut] = (),
+) -> Listing:
+    """``files``: path within the source, with ``/`` → the reader's key; ``folders``: the paths of all folders."""
+    left = list(left_out)
+    metadata, described_by = _metadata(files, read)
+    captions = {path for path in files if path.endswith(".txt")}
+    pictures = [p for p in sorted(files) if p not in captions and PurePosixPath(p).name not in METADATA]
+    used_captions = set()
+    kept = []
+    for path in pictures:
+        if PurePosixPath(path).suffix.lower() in NOT_PICTURES:
+            left.append(LeftOut(printable(path), "unreadable", "not a picture"))
+            continue
+        kept.append(path)
+    root = _common_root(kept)
+    splits = _has_splits(kept, root)
+    items = []
+    for path in kept:
+        columns = dict(metadata.pop(path, {}))
+        caption = str(PurePosixPath(path).with_suffix(".txt"))
+        text = columns.pop("text", None)
+        if text is None and caption in captions:
+            text = read(caption).decode("utf-8", "replace").strip()
+        if caption in captions:
+            used_captions.add(caption)
+        inner = PurePosixPath(path).relative_to(root).parts[:-1]
+        split = SPLIT_FOLDERS[inner[0].lower()] if splits else None
+        inner = inner[1:] if splits else inner
+        items.append(
+            Item(
+                name=printable(path),
+                key=files[path],
+                folder=printable(inner[0]) if inner else None,
+                split=split,
+                text=None if text is None else str(text),
+                columns=columns,
+            )
+        )
+    left += [LeftOut(printable(p), "unreadable", "not a picture") for p in sorted(captions - used_captions)]
+    left += [LeftOut(printable(p), "unreadable", f"named in {described_by[p]}, but not there") for p in sorted(metadata)]
+    return Listing(items, reader, state, left, _class_folders(folders, root, splits))
+
+
+def _common_root(paths: list[str]) -> PurePosixPath:
+    """The deepest folder that holds every picture: one folder around all is a wrapping, not a class."""
+    parents = [PurePosixPath(path).parent for path in paths]
+    if not parents:
+        return PurePosixPath()
+    low, high = min(p.parts for p in parents), max(p.parts for p in parents)
+    shared = 0
+    while shared < min(len(low), len(high)) and low[shared] == high[shared]:
+        shared += 1
+    return PurePosixPath(*low[:shared])
+
+
+def _has_splits(paths: list[str], root: PurePosixPath) -> bool:
+    """Whether the source is divided into ``train`` and others at its top."""
+    tops = {parts[0].lower() if len(parts := PurePosixPath(p).relative_to(root).parts) > 1 else "" for p in paths}
+    return len(tops) > 1 and tops <= set(SPLIT_FOLDERS) and any(SPLIT_FOLDERS[top] == "train" for top in tops)
+
+
+def _class_folders(folders: Iterable[str], root: PurePosixPath, splits: bool) -> list[str]:
+    found = set()
+    for folder in folders:
+        path = PurePosixPath(folder)
+        if not path.is_relative_to(root):
+            continue
+        inner = path.relative_to(root).parts
+        inner = inner[1:] if splits and inner and inner[0].lower() in SPLIT_FOLDERS else inner
+        if inner and not any(is_ignored(part) for part in inner):
+            found.add(printable(inner[0]))
+    return sorted(found)
+
+
+def _metadata(files: Mapping[str, Any], read: Callable[[str], bytes]) -> tuple[Metadata, dict[str, str]]:
+    """Path of a picture → its columns, and → the metadata file that describes it."""
+    columns: Metadata = {}
+    described_by: dict[str, str] = {}
+    for path in sorted(files):
+        name = PurePosixPath(path).name
+        if name not in METADATA:
+            continue
+        rows = _jsonl(path, read(path)) if name.endswith(".jsonl") else _csv(path, read(path))
+        for line, row in rows:
+            file_name = row.pop("file_name", None)
+            if not isinstance(file_name, str) or not file_name:
+                raise UserError(f"'{path}', line {line}: no 'file_name'", "name each picture in a column 'file_name'")
+            where = _normal(PurePosixPath(path).parent, file_name)
+            columns[where] = columns.get(where, {}) | row
+            described_by[where] = path
+    return columns, described_by
+
+
+def _normal(parent: PurePosixPath, file_name: str) -> str:
+    parts: list[str] = [*parent.parts]
+    for part in PurePosixPath(file_name.replace("\\", "/")).parts:
+        if part == ".." and parts:
+            parts.pop()
+        elif part not in ("..", "/"):
+            parts.append(part)
+    return str(PurePosixPath(*parts))
+
+
+def _jsonl(path: str, data: bytes) -> list[tuple[int, dict[str, Any]]]:
+    rows = []
+    for number, line in enumerate(data.decode("utf-8-sig", "replace").split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict):
+            raise UserError(f"'{path}', line {number} is not a JSON object", "write one object a line, or delete the file")
+        rows.append((number, row))
+    return rows
+
+
+def _csv(path: str, data: bytes) -> list[tuple[int, dict[str, Any]]]:
+    table = csv.DictReader(io.StringIO(data.decode("utf-8-sig", "replace"), newline=""))
+    try:
+        rows = [(table.line_num, {key: value for key, value in row.items() if key}) for row in table]
+    except csv.Error as error:
+        raise UserError(f"'{path}', line {table.line_num}: {error}", "mend the line, or delete the file") from None
+    if rows and "file_name" not in rows[0][1]:
+        raise UserError(
+            f"'{path}' has no column 'file_name', only: {', '.join(rows[0][1])}", "name each picture in a column 'file_name'"
+        )
+    return rows

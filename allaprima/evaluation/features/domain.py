@@ -1,0 +1,151 @@
+"""Features of a small net trained on the dataset itself: the default, which needs no download.
+
+It has seen the training split only. With labels it has learned to tell the classes apart and each picture from the
+others; without, the latter alone. Distances on it compare runs on the same dataset, and nothing else: they are not FID
+or KID, which are defined on another net.
+
+Use: ``features = load_or_train(dataset, Device.choose()); features.extract(samples)``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from allaprima.core.config import Config as BaseConfig
+from allaprima.core.device import Device
+from allaprima.core.errors import UserError
+from allaprima.core.seeds import derive, numpy_stream
+from allaprima.data.dataset import Dataset
+from allaprima.evaluation.features import _cache, choose, chunks
+from allaprima.evaluation.features._learning import learn
+from allaprima.evaluation.features._net import Backbone, shrink
+
+VERSION = 1
+
+
+class Config(BaseConfig):
+    """``size`` px is the longer side inside; ``num_images`` counts pictures seen (two views each)."""
+
+    size: int = 64
+    width: int = 32
+    num_images: int = 20_000
+    most_pictures: int = 16_384
+    batch_size: int = 128
+    seed: int = 0
+
+
+class DomainFeatures:
+    """See the module."""
+
+    def __init__(self, net: Backbone, name: str, size: int, device: Device) -> None:
+        self.net = net.eval().requires_grad_(False).to(device.torch, memory_format=torch.channels_last)
+        self.name = name
+        self.dim = net.dim
+        self._size = size
+        self._device = device
+
+    @torch.no_grad()
+    def extract(self, samples: torch.Tensor) -> torch.Tensor:
+        """float ``[N,C,H,W]`` in [-1, 1], of any size → float32 ``[N,dim]`` on the CPU."""
+        parts = []
+        for piece in chunks(len(samples), samples[0].numel() if len(samples) else 1):
+            part = shrink(samples[piece.start : piece.stop].to(self._device.torch).float(), self._size)
+            with self._device.autocast():
+                parts.append(self.net(part.contiguous(memory_format=torch.channels_last)).float().cpu())
+        return torch.cat(parts) if parts else torch.empty(0, self.dim)
+
+
+def load_or_train(
+    dataset: Dataset, device: Device, seconds: float = 60.0, config: Config = Config()
+) -> DomainFeatures:
+    """The features kept with ``dataset``, or new ones, which are then kept there if that is possible.
+
+    ``seconds`` bounds the training on a slow machine. Raises UserError when there are fewer than 2 training pictures.
+    """
+    places = dataset.indices("train")
+    if len(places) < 2:
+        raise UserError(f"'{dataset.folder}' has {len(places)} training pictures", "prepare a set of at least 2")
+    num_classes = _num_classes(dataset, places)
+    name = f"domain: {num_classes} classes" if num_classes else "domain: self-supervised"
+    key = {"version": VERSION, "settings": config.model_dump(), "dataset": dataset.manifest.fingerprint}
+    folder = _cache.folder_for(dataset.folder, "domain", key)
+    kept = _cache.read(folder)
+    net = _new_net(dataset, config)
+    if kept is not None:
+        try:
+            net.load_state_dict(kept[1])
+            return DomainFeatures(net, name, config.size, device)
+        except RuntimeError:  # other tensors than ours under a matching hash: train again
+            net = _new_net(dataset, config)
+    seen = _train(net, dataset, places, bool(num_classes), device, seconds, config)
+    tensors = {key: value.detach().cpu() for key, value in net.state_dict().items()}
+    _cache.write(folder, {**key, "name": name, "num_images_seen": seen}, tensors)
+    return DomainFeatures(net, name, config.size, device)
+
+
+def _num_classes(dataset: Dataset, places: np.ndarray) -> int:
+    """How many classes the training pictures show; 0 unless there are two."""
+    present = np.unique(np.asarray(dataset.labels[places]))
+    present = present[present >= 0]
+    return len(present) if len(present) >= 2 else 0
+
+
+def _new_net(dataset: Dataset, config: Config) -> Backbone:
+    shape = dataset.domain.shape
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(config.seed, "feature-net"))
+        return Backbone(shape.channels, min(max(shape.spatial), config.size) > 32, config.width)
+
+
+def _train(
+    net: Backbone,
+    dataset: Dataset,
+    places: np.ndarray,
+    labelled: bool,
+    device: Device,
+    seconds: float,
+    config: Config,
+) -> int:
+    most = min(config.most_pictures, int(1e9 / np.prod(dataset.domain.shape.spatial)))  # reading 512 px takes its time
+    places = choose(places, most, numpy_stream(config.seed, "feature-pictures"))
+    pictures = _small_pictures(dataset, places, config.size)
+    labels = torch.from_numpy(np.asarray(dataset.labels[places]).astype(np.int64)) if labelled else None
+    net.to(device.torch, memory_format=torch.channels_last)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(config.seed, "feature-heads"))
+        seen = learn(
+            net,
+            pictures,
+            labels,
+            device,
+            num_images=config.num_images,
+            batch_size=config.batch_size,
+            seconds=seconds,
+            seed=config.seed,
+        )
+    _standardise(net, pictures[: 4096], device)
+    return seen
+
+
+def _small_pictures(dataset: Dataset, places: np.ndarray, size: int) -> torch.Tensor:
+    """uint8 ``[N,C,h,w]``, premultiplied, the longer side at most ``size``: small enough to stay in memory."""
+    parts = []
+    for piece in chunks(len(places), int(np.prod(dataset.images.shape[1:]))):
+        samples = shrink(dataset.domain.to_tensor(dataset.images[places[piece.start : piece.stop]]), size)
+        parts.append(samples.add(1).mul(127.5).round().to(torch.uint8))
+    return torch.cat(parts)
+
+
+@torch.no_grad()
+def _standardise(net: Backbone, pictures: torch.Tensor, device: Device) -> None:
+    raw = []
+    for part in pictures.split(256):
+        samples = part.to(device.torch).float().div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
+        with device.autocast():
+            raw.append(net.raw(samples).float())
+    found = torch.cat(raw)
+    net.mean.copy_(found.mean(0))
+    # A direction that never varies would turn rounding into signal.
+    std = found.std(0)
+    net.std.copy_(std.clamp_min(1e-2 * float(std.mean()) + 1e-6))

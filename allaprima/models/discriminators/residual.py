@@ -1,0 +1,87 @@
+"""The default: a strided stem for the high resolutions, residual 3×3 blocks on small grids (after R3GAN, Huang et al. 2024)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from allaprima.core.config import Component
+from allaprima.domains import Shape
+from allaprima.models.blocks import CONV, Activation, Normalisation, Pyramid, ResidualBlock, activation, downsample, scale_init
+from allaprima.models.discriminators._score import Score
+from allaprima.models.generators.residual import outer_levels, trunk_widths
+
+
+class Config(Component):
+    """As the residual generator's; ``stem_levels`` halvings are done by strided convolutions, 0 chooses."""
+
+    width: int = Field(64, ge=8)
+    max_width: int = Field(256, ge=8)
+    depth: int = Field(1, ge=1, le=8)
+    stem_levels: int = Field(0, ge=0, le=4)
+    activation: Activation = "leaky_relu"
+    normalisation: Normalisation = "none"
+
+    def build(self, shape: Shape, condition_dim: int) -> nn.Module:
+        return Discriminator(self, shape, condition_dim)
+
+
+class Trunk(nn.Module):
+    """x ``[N, C, *spatial]`` → features ``[N, width of the coarsest grid]``: stem, blocks, one learned weighting of cells."""
+
+    def __init__(self, config: Config, shape: Shape) -> None:
+        super().__init__()
+        self.pyramid = pyramid = Pyramid(shape.spatial)
+        dims = len(shape.spatial)
+        stem = outer_levels(config.stem_levels, pyramid)
+        widths = trunk_widths(config.width, config.max_width, pyramid.levels - stem + 1)[::-1]
+        blocks = config.depth * len(widths)
+        self.stem, channels = nn.ModuleList(), shape.channels
+        for i in reversed(range(stem)):
+            width = max(8, widths[0] // 2**i)
+            self.stem.append(CONV[dims](channels, width, 4, stride=2, padding=1))
+            channels = width
+        self.transitions = nn.ModuleList(
+            nn.Identity() if before == after else CONV[dims](before, after, 1, bias=False)
+            for before, after in zip([widths[0], *widths], widths, strict=False)
+        )
+        self.stages = nn.ModuleList(
+            nn.ModuleList(
+                ResidualBlock(width, dims, config.activation, config.normalisation, blocks) for _ in range(config.depth)
+            )
+            for width in widths
+        )
+        self.act = activation(config.activation)
+        self.features = widths[-1]
+        # One weight for each channel and cell, where R3GAN has a depthwise convolution over the last grid.
+        self.basis = nn.Parameter(torch.randn(self.features, *pyramid.base) * math.prod(pyramid.base) ** -0.5)
+        for layer in [*self.stem, *self.transitions]:
+            if not isinstance(layer, nn.Identity):
+                scale_init(layer, math.sqrt(0.52) if layer in self.transitions else 1.0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.pyramid.pad(x)
+        for i, layer in enumerate(self.stem):
+            x = layer(self.act(x) if i else x)
+        for grid, (transition, blocks) in enumerate(zip(self.transitions, self.stages, strict=True)):
+            if grid:
+                x = transition(downsample(x))
+            for block in blocks:  # type: ignore[attr-defined]  # a ModuleList
+                x = block(x)
+        # [N, F, *base] → [N, F]
+        return (self.act(x) * self.basis.to(x.dtype)).flatten(2).sum(2)
+
+
+class Discriminator(nn.Module):
+    """x ``[N, C, *spatial]``, y ``[N, condition_dim]`` → scores ``[N]``."""
+
+    def __init__(self, config: Config, shape: Shape, condition_dim: int) -> None:
+        super().__init__()
+        self.trunk = Trunk(config, shape)
+        self.score = Score(self.trunk.features, condition_dim)
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return self.score(self.trunk(x), y)

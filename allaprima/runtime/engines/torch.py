@@ -1,0 +1,34 @@
+"""PyTorch, eager, channels-last: bf16 where it is native, float32 anywhere."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import torch
+
+from allaprima.bundle.bundle import Bundle
+from allaprima.core.device import has_fast_bf16
+
+
+class TorchPainter:
+    """The generator in one precision. ``z``, ``y`` float32 ``[N, …]`` → float32 ``[N, C, *spatial]``, on the CPU."""
+
+    def __init__(self, bundle: Bundle, dtype: torch.dtype) -> None:
+        self.name = f"torch {bundle.device.type} {'bf16' if dtype is torch.bfloat16 else 'fp32'}"
+        self._device, self._dtype = bundle.device, dtype
+        layout = torch.channels_last if len(bundle.domain.shape.spatial) == 2 else torch.preserve_format
+        # The bundle keeps its own float32 weights: they are the reference.
+        self._net = copy.deepcopy(bundle.generator).to(dtype=dtype, memory_format=layout)  # type: ignore[call-overload]
+
+    @torch.inference_mode()
+    def __call__(self, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        made: torch.Tensor = self._net(z.to(self._device, self._dtype), y.to(self._device, self._dtype))
+        return made.float().cpu()
+
+
+def painters(bundle: Bundle) -> Iterator[TorchPainter]:
+    """bf16 first where the hardware has it, then float32, which always is right."""
+    if has_fast_bf16(bundle.device):
+        yield TorchPainter(bundle, torch.bfloat16)
+    yield TorchPainter(bundle, torch.float32)

@@ -1,0 +1,152 @@
+"""What a person is looking at, as a small JSON recipe, and the one client who looks.
+
+State → frame is a pure function: undo, presets, links, recordings and tests all follow from that. Nothing here draws,
+listens or waits.
+
+Use: ``state = State.model_validate_json(text); z, y = latent(state, bundle), condition(state, bundle)``.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Annotated, Literal
+
+import torch
+from pydantic import ConfigDict, Field, model_validator
+
+from allaprima.bundle.bundle import Bundle, slerp
+from allaprima.core.config import Config
+from allaprima.core.seeds import torch_stream
+
+SEEDS = 2**53  # what a browser's number holds exactly
+
+Coordinate = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
+
+
+class Point(Config):
+    """One place in latent space, and its class.
+
+    ``x`` and ``y`` in [-1, 1] are angles in units of π: the pad is a torus, its left edge is its right edge.
+    ``truncation`` in [0, 2] scales the latent. ``label`` is a class name; None takes the class that the seed draws.
+    """
+
+    model_config = ConfigDict(strict=True)
+
+    seed: int = Field(default=0, ge=0, lt=SEEDS)
+    x: Coordinate = 0.0
+    y: Coordinate = 0.0
+    truncation: float = Field(default=1.0, ge=0, le=2, allow_inf_nan=False)
+    label: str | None = Field(default=None, max_length=200)
+
+
+class State(Point):
+    """A point, two pins ``a`` and ``b``, and ``mix`` in [0, 1]: while it is set, the picture lies between the pins."""
+
+    format: Literal[1] = 1
+    a: Point | None = None
+    b: Point | None = None
+    mix: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _mix_needs_pins(self) -> State:
+        if self.mix is not None and (self.a is None or self.b is None):
+            raise ValueError("a mix needs both pins")
+        return self
+
+
+def latent(state: State, bundle: Bundle) -> torch.Tensor:
+    """The state's latent, float32 ``[latent_dim]``: the point's own, or slerp between the pins while mixing."""
+    dim = bundle.description.latent_dim
+    if state.mix is not None and state.a is not None and state.b is not None:
+        return slerp(_place(state.a, dim), _place(state.b, dim), state.mix)
+    return _place(state, dim)
+
+
+@torch.inference_mode()
+def condition(state: State, bundle: Bundle) -> torch.Tensor:
+    """The state's embedded class, float32 ``[condition_dim]``; between two pins their embeddings are mixed linearly.
+
+    Raises UserError, with the nearest name, for a class that the generator does not know.
+    """
+    if state.mix is not None and state.a is not None and state.b is not None:
+        return torch.lerp(_embedded(state.a, bundle), _embedded(state.b, bundle), state.mix)
+    return _embedded(state, bundle)
+
+
+def _embedded(point: Point, bundle: Bundle) -> torch.Tensor:
+    prepared = bundle.labels(1, point.label, point.seed)
+    return bundle.condition(prepared.to(bundle.device))[0].float().cpu()
+
+
+def _place(point: Point, dim: int) -> torch.Tensor:
+    """The pad as a flat (Clifford) torus through the seed's latent z: with e₁ … e₄ orthonormal and r = ‖z‖,
+
+    r/√2 · (cos πx · e₁ + sin πx · e₂ + cos πy · e₃ + sin πy · e₄),  where  z = r/√2 · (e₁ + e₃).
+
+    Every place has the norm of z, so it stays as typical of N(0, I) as z is; each axis is a circle; there are no poles:
+    equal movements of the hand are equal movements of the latent everywhere. Below four dimensions, where such a torus
+    has no room, the pad is the plane of the first two coordinates about z.
+    """
+    if dim < 4:
+        moved = _base(point.seed, dim).clone()
+        moved += 2 * torch.tensor([point.x, point.y, 0.0])[:dim]
+        return moved * point.truncation
+    angles = math.pi * torch.tensor([point.x, point.y], dtype=torch.float64)
+    turns = torch.stack([angles.cos(), angles.sin()], dim=1).flatten()  # cos πx, sin πx, cos πy, sin πy
+    return (turns @ _torus(point.seed, dim)).float() * point.truncation
+
+
+@lru_cache(maxsize=1024)
+def _torus(seed: int, dim: int) -> torch.Tensor:
+    """r/√2 · (e₁, e₂, e₃, e₄) of a seed, float64 ``[4, dim]``: double, so that the centre is z in float32."""
+    z = _base(seed, dim).double()
+    others = torch.randn(3, dim, generator=torch_stream(seed, "pad"), dtype=torch.float64)
+    # columns z, w, u, v made orthonormal in that order
+    axes, _ = torch.linalg.qr(torch.cat([z[None], others]).T)
+    z_axis, w, u, v = (axes * (axes[:, 0] @ z).sign()).T
+    half = math.sqrt(0.5)
+    return z.norm() * half * torch.stack([half * (z_axis + w), u, half * (z_axis - w), v])
+
+
+@lru_cache(maxsize=1024)
+def _base(seed: int, dim: int) -> torch.Tensor:
+    """The latent of the first picture of ``allaprima sample --seed``, so that the studio opens on the same picture."""
+    return torch.randn(dim, generator=torch_stream(seed, "picture", 0))
+
+
+class Session:
+    """One client's newest state, and whether it can take a frame. Newest wins: an older waiting state is forgotten.
+
+    At most one frame is on its way until the client acknowledges it, so a slow reader never has a queue.
+    """
+
+    def __init__(self) -> None:
+        self.version = 0  # states offered so far
+        self.in_flight: int | None = None  # sequence number of the frame not yet acknowledged
+        self._waiting: tuple[int, State] | None = None
+
+    def offer(self, sequence: int, state: State) -> None:
+        """Replace whatever waits. ``sequence`` is the client's own number; its frame carries it back."""
+        self.version += 1
+        self._waiting = (sequence, state)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a frame should be painted now."""
+        return self._waiting is not None and self.in_flight is None
+
+    def take(self) -> tuple[int, State]:
+        """The newest state, which counts as in flight from now on. Only when ``ready``."""
+        assert self._waiting is not None
+        assert self.in_flight is None
+        sequence, state = self._waiting
+        self._waiting, self.in_flight = None, sequence
+        return sequence, state
+
+    def acknowledge(self, sequence: int) -> bool:
+        """The client has shown its frame. Returns whether that frame was in flight; anything else changes nothing."""
+        if self.in_flight != sequence:
+            return False
+        self.in_flight = None
+        return True

@@ -1,0 +1,68 @@
+"""Everything that a run is: one frozen configuration, saved as ``run.yaml`` beside its results."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from allaprima.core.config import Choice, Config, named
+from allaprima.data.augment import AUGMENT
+from allaprima.methods import METHODS
+
+
+class OptimizerConfig(Config):
+    """``lr`` goes to ``lr_end`` × ``lr`` over the run by ``schedule``, after a warm-up over ``warm_up_images``.
+
+    ``beta1`` is SGD's momentum too; ``beta2`` is RMSprop's smoothing too. ``clip``: the largest norm of a phase's gradient.
+    """
+
+    algorithm: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    lr: float = Field(1e-3, gt=0)
+    lr_end: float = Field(0.1, ge=0)
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warm_up_images: int = Field(4_000, ge=0)
+    beta1: float = Field(0.0, ge=0, lt=1)
+    beta2: float = Field(0.99, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+    clip: float | None = Field(None, gt=0)
+
+
+class BudgetConfig(Config):
+    """One of the two is set: wall-clock ``minutes``, or ``images`` shown to the nets."""
+
+    minutes: float | None = Field(None, gt=0)
+    images: int | None = Field(None, gt=0)
+
+
+class TrainingConfig(Config):
+    """How the loop runs. Counts are images, so that a batch size changes no other setting's meaning.
+
+    ``augment`` changes the training pictures themselves (flip, rotation, scaling); ``mirror`` ``auto`` adds ``flip`` when
+    mirrored pictures look like the others. ``ema_half_life``: of the moving average of weights, a share of the run.
+    ``ticks``: how many times a run is validated, sampled and checkpointed. ``patience``: ticks without a better validation
+    figure after which it stops early; 0 never does. Between ticks a checkpoint is written every ``checkpoint_seconds``.
+    """
+
+    batch_size: int = Field(64, ge=1)
+    augment: list[Annotated[str, named(AUGMENT)]] = []
+    mirror: Literal["auto", "on", "off"] = "auto"
+    ema_half_life: float = Field(0.03, gt=0)
+    ticks: int = Field(10, ge=1)
+    patience: int = Field(0, ge=0)
+    validation_samples: int = Field(1_000, ge=16)
+    checkpoint_seconds: float = Field(120, gt=0)
+    keep_checkpoints: int = Field(2, ge=2)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: int | None = Field(None, ge=1)
+
+
+class RunConfig(Config):
+    """A whole run. ``condition`` ``auto`` is ``label`` for a dataset with two classes or more, else ``none``."""
+
+    method: Annotated[Any, Choice(METHODS)] = "gan"
+    condition: Literal["auto", "label", "none"] = "auto"
+    optimizer: OptimizerConfig = OptimizerConfig()
+    training: TrainingConfig = TrainingConfig()
+    budget: BudgetConfig = BudgetConfig(minutes=10)
+    seed: int = 0

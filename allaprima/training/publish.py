@@ -1,0 +1,119 @@
+"""What a run shows of itself while it learns: sample grids, and the bundle with its card."""
+
+from __future__ import annotations
+
+import io
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import nn
+
+import allaprima
+from allaprima.bundle import files
+from allaprima.bundle.bundle import Bundle
+from allaprima.bundle.format import Description
+from allaprima.core.files import write_atomic
+from allaprima.training.learner import Learner
+from allaprima.training.run import Run
+
+GRID_SEED = 0
+GRID_SIDE = 8
+
+
+def as_bundle(run: Run, learner: Learner, provenance: dict[str, Any]) -> tuple[Bundle, dict[str, Any]]:
+    """The moving averages as a bundle, not yet written, and the fields that describe it."""
+    nets: dict[str, nn.Module] = learner.ema.nets
+    encoder = getattr(run.config.method, "encoder", None)
+    labels = np.asarray(run.dataset.labels)[run.dataset.indices("train")]
+    classes = getattr(run.condition, "classes", [])
+    shares = np.bincount(labels[labels >= 0], minlength=len(classes)) / max(1, len(labels)) if classes else np.zeros(0)
+    fields = {
+        "domain": run.dataset.manifest.domain,
+        "latent_dim": learner.method.latent_dim,
+        "condition": run.condition,
+        "condition_dim": learner.method.condition_dim,
+        "condition_weights": [round(float(share), 6) for share in shares],
+        "generator": run.config.method.generator if encoder is None else run.config.method.decoder,
+        "encoder": encoder,
+        "provenance": provenance,
+    }
+    return Bundle(Description(**fields), nets), fields
+
+
+def provenance(run: Run, num_images_seen: int, seconds: float) -> dict[str, Any]:
+    """What the card tells: no paths, no picture names."""
+    return {
+        "program": f"allaprima {allaprima.__version__}",
+        "method": run.config.method.component_name(),
+        "dataset_fingerprint": run.dataset.manifest.fingerprint,
+        "training_pictures": len(run.dataset.indices("train")),
+        "images_seen": num_images_seen,
+        "minutes": round(seconds / 60, 2),
+        "seed": run.config.seed,
+        "validation_kernel_distance": None,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def sample_grid(bundle: Bundle) -> Image.Image:
+    """The same latents every time: eight columns, a class a row where there are classes."""
+    rows = min(GRID_SIDE, len(bundle.classes)) if bundle.classes else GRID_SIDE
+    count = rows * GRID_SIDE
+    label = [place // GRID_SIDE for place in range(count)] if bundle.classes else None
+    array = bundle.sample(count, seed=GRID_SEED, label=label, as_="array")
+    return bundle.domain.to_grid(array, GRID_SIDE, scale=max(1, math.ceil(64 / max(array.shape[1:3]))))
+
+
+def write_grid(run: Run, picture: Image.Image, num_images_seen: int) -> None:
+    """``samples/000012800.png``."""
+    folder = run.folder / "samples"
+    folder.mkdir(exist_ok=True)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    write_atomic(folder / f"{num_images_seen:09d}.png", buffer.getvalue())
+
+
+def write_bundle(run: Run, bundle: Bundle, fields: dict[str, Any], preview: Image.Image) -> None:
+    """Replace ``RUN/bundle``."""
+    files.write(run.folder / "bundle", fields, bundle.nets, card(bundle), preview)
+
+
+def write_now(run: Run, learner: Learner, seconds: float) -> None:
+    """The generator as it is, for a run that was stopped before its first tick."""
+    bundle, fields = as_bundle(run, learner, provenance(run, learner.num_images_seen, seconds))
+    write_bundle(run, bundle, fields, sample_grid(bundle))
+
+
+def card(bundle: Bundle) -> str:
+    """A model card in Markdown."""
+    made, shape = bundle.description.provenance, bundle.domain.config
+    parameters = sum(value.numel() for net in bundle.nets.values() for value in net.state_dict().values())
+    classes = ", ".join(bundle.classes) or "none"
+    figure = made["validation_kernel_distance"]
+    shown = "not measured" if figure is None else f"{figure:.4f} (features of a small network trained on the same dataset)"
+    return f"""# A generator painted with Alla Prima
+
+![samples](preview.webp)
+
+| | |
+|---|---|
+| Pictures | {shape.width} × {shape.height}, {shape.channels} channels |
+| Method | {made["method"]}: {bundle.description.generator.component_name()} generator, {parameters:,} parameters |
+| Classes | {classes} |
+| Trained on | {made["training_pictures"]:,} pictures (fingerprint `{made["dataset_fingerprint"][:16]}`) |
+| Training | {made["images_seen"]:,} images seen, {made["minutes"]} minutes, seed {made["seed"]} |
+| Kernel distance, validation split | {shown} |
+| Written | {made["written"]} by {made["program"]} |
+
+Every picture of this generator is synthetic; say so where you show one. It may resemble its training pictures:
+`allaprima evaluate` shows the nearest ones. Whoever holds the rights in those may have a say in what you do with it.
+
+```python
+import allaprima
+
+pictures = allaprima.load("this/folder").sample(16, seed=0)
+```
+"""

@@ -1,0 +1,140 @@
+"""A run's folder: who it belongs to, its configuration, where everything lies.
+
+    run.json        format, version, dataset and its fingerprint
+    run.yaml        the whole configuration, nothing left to choose
+    checkpoints/ samples/ stats.jsonl tensorboard/ bundle/ report/
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from allaprima.core.config import load, to_yaml
+from allaprima.core.errors import UserError
+from allaprima.core.files import plain_disk_errors, write_atomic, write_json
+from allaprima.data.dataset import Dataset
+from allaprima.models.conditions import CONDITIONS
+from allaprima.training.config import RunConfig
+
+FORMAT = "allaprima-run"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """An open run. ``config`` holds no ``auto`` where a dataset decides."""
+
+    folder: Path
+    config: RunConfig
+    dataset: Dataset
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def condition(self) -> Any:
+        """The Config of the run's condition, class names filled in."""
+        return condition_of(self.config, self.dataset)
+
+
+def condition_of(config: RunConfig, dataset: Dataset) -> Any:
+    """The Config of the condition that a run on this dataset has. Raises UserError when the dataset cannot give it."""
+    name = config.condition
+    if name == "auto":
+        name = "label" if len(dataset.classes) >= 2 else "none"
+    elif name == "label" and len(dataset.classes) < 2:
+        raise UserError(
+            f"'{dataset.folder}' has no classes to condition on",
+            "put the pictures into class subfolders and prepare them again, or leave out --set condition=label",
+        )
+    module = CONDITIONS.get(name)
+    return module.Config(classes=dataset.classes) if name == "label" else module.Config()
+
+
+def exists(folder: Path) -> bool:
+    """Whether ``folder`` is a run of ours. Raises UserError when it holds something else, or a newer format."""
+    marker = folder / "run.json"
+    if not marker.is_file():
+        strangers = [path.name for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
+        if strangers or folder.is_file():
+            found = f" (it holds '{sorted(strangers)[0]}')" if strangers else ""
+            raise UserError(f"'{folder}' exists and is no run of Alla Prima{found}", "choose another folder for the run")
+        return False
+    try:
+        values = json.loads(marker.read_text(encoding="utf-8"))
+        ours, version = values["format"] == FORMAT, int(values["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        ours, version = False, 0
+    if not ours:
+        raise UserError(f"'{folder}' was written by another program", "choose another folder for the run")
+    if version > VERSION:
+        raise UserError(f"'{folder}' was written by a newer allaprima", "upgrade: pip install -U allaprima")
+    return True
+
+
+def create(folder: Path, config: RunConfig, dataset: Dataset) -> Run:
+    """A new run: what the dataset decides is decided now, and written down."""
+    resolved = resolve(config, dataset)
+    with plain_disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / "run.yaml", to_yaml(resolved))
+    write_json(
+        folder / "run.json",
+        {
+            "format": FORMAT,
+            "version": VERSION,
+            "dataset": str(dataset.folder.resolve()),
+            "fingerprint": dataset.manifest.fingerprint,
+        },
+    )
+    return Run(folder, resolved, dataset)
+
+
+def open_run(folder: Path, dataset: Dataset | None = None) -> Run:
+    """An existing run, with the dataset it was begun on. Raises UserError when that is gone or another one is given."""
+    marker = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    if dataset is None:
+        dataset = Dataset.open(marker["dataset"])
+    if dataset.manifest.fingerprint != marker["fingerprint"]:
+        old = Path(marker["dataset"])
+        raise UserError(
+            f"'{folder}' was begun on other pictures ('{old}'), not on '{dataset.folder}'{_sizes(folder, dataset)}",
+            "give the dataset it was begun on, or choose another folder for a new run",
+        )
+    try:
+        values = yaml.safe_load((folder / "run.yaml").read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(f"'{folder}/run.yaml' cannot be read: {error}", "choose another folder for a new run") from None
+    return Run(folder, load(RunConfig, values), dataset)
+
+
+def _sizes(folder: Path, dataset: Dataset) -> str:
+    """In words, when the sizes differ too: the most frequent mistake."""
+    try:
+        was = json.loads((folder / "bundle" / "bundle.json").read_text(encoding="utf-8"))["domain"]
+    except (OSError, ValueError, KeyError):
+        return ""
+    now = dataset.manifest.domain.model_dump(mode="json")
+    if was == now:
+        return ""
+    return ": {width}×{height} pixels, {channels} channels then".format(**was) + ", {width}×{height}, {channels} now".format(
+        **now
+    )
+
+
+def resolve(config: RunConfig, dataset: Dataset) -> RunConfig:
+    """``auto`` replaced by what the dataset says."""
+    training = config.training
+    if training.mirror == "auto":
+        from allaprima.data.mirror import looks_mirrored
+
+        training = training.model_copy(update={"mirror": "on" if looks_mirrored(dataset) else "off"})
+    if training.mirror == "on" and "flip" not in training.augment:
+        training = training.model_copy(update={"augment": [*training.augment, "flip"]})
+    return config.model_copy(update={"condition": condition_of(config, dataset).component_name(), "training": training})

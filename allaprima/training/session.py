@@ -1,0 +1,165 @@
+"""One process's part of a run: what it holds, how it is saved and restored, and what happens at a tick."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from allaprima.core.errors import UserError
+from allaprima.core.progress import progress
+from allaprima.data.loader import Loader
+from allaprima.evaluation.validation import Validator
+from allaprima.training import budget, checkpoint, publish
+from allaprima.training.learner import Learner
+from allaprima.training.run import Run
+from allaprima.training.signals import StopRequest
+from allaprima.training.stats import Diary
+from allaprima.training.stopping import Best
+
+FAULTS_BEFORE_ROLLBACK = 3
+MOST_ROLLBACKS = 5
+
+
+@dataclass
+class Session:
+    """Everything that outlives the process goes through ``save``; the clock marks and the callbacks do not."""
+
+    run: Run
+    learner: Learner
+    loader: Loader
+    validator: Validator
+    plan: budget.Plan
+    best: Best = field(default_factory=Best)
+    tick: int = 0
+    rollbacks: int = 0
+    say: Callable[[str], None] = print
+    losses: dict[str, float] = field(default_factory=dict)
+    counted: float = field(default_factory=time.monotonic)  # up to when the plan's seconds are counted
+    saved: float = field(default_factory=time.monotonic)
+    marked: tuple[int, float] = (0, 0.0)  # images seen and clock after the last tick
+
+    # -- state that survives ----------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """A checkpoint of this moment."""
+        self._count_seconds()
+        state = {
+            "learner": self.learner.state(),
+            "plan": self.plan.state(),
+            "best": self.best.state(),
+            "tick": self.tick,
+            "rollbacks": self.rollbacks,
+        }
+        keep = self.run.config.training.keep_checkpoints
+        checkpoint.save(self.run.checkpoints, self.learner.num_images_seen, self.learner.tensors(), state, keep)
+        self.saved = time.monotonic()
+
+    def restore(self) -> bool:
+        """Go to the newest whole checkpoint, if there is one; damaged ones are named and passed over."""
+        path, problems = checkpoint.newest(self.run.checkpoints)
+        for problem in problems:
+            self.say(f"passed over a damaged checkpoint: {problem}")
+        if path is None:
+            return False
+        tensors, state = checkpoint.load(path)
+        self.learner.restore(tensors, state["learner"])
+        self.plan = budget.Plan(**state["plan"])
+        self.best = Best(**state["best"])
+        self.tick, self.rollbacks = state["tick"], state["rollbacks"]
+        return True
+
+    def _count_seconds(self) -> None:
+        now = time.monotonic()
+        self.plan.seconds_used += now - self.counted
+        self.counted = now
+
+    # -- the loop ---------------------------------------------------------------------------------------------------
+
+    def go(self, stop: StopRequest) -> str:
+        """Train until the plan is fulfilled (``finished``), nothing better comes (``early``), or ``stop`` asks (``stopped``)."""
+        config = self.run.config.training
+        diary = Diary(self.run.folder, self.learner.num_images_seen)
+        self.marked = (self.learner.num_images_seen, time.monotonic())
+        try:
+            with progress("training", self.plan.total_images, "images", self.learner.num_images_seen) as advance:
+                while self.learner.num_images_seen < self.plan.total_images:
+                    self._step()
+                    note = "  ".join(f"{name} {value:.3g}" for name, value in self.losses.items())
+                    advance(config.batch_size, note=note, total=self.plan.total_images)
+                    if self._tick_is_due():
+                        self._tick(diary)
+                        if self.best.is_hopeless(config.patience):
+                            return "early"
+                    elif time.monotonic() - self.saved > config.checkpoint_seconds:
+                        self.save()
+                    if stop.asked:
+                        return "stopped"
+            return "finished"
+        finally:
+            diary.close()
+
+    def _step(self) -> None:
+        batch = self.loader.batch(self.learner.step_number)
+        self.losses = self.learner.step(batch, self.plan.total_images)
+        if self.learner.faults >= FAULTS_BEFORE_ROLLBACK:
+            self._roll_back()
+
+    def _roll_back(self) -> None:
+        """Three faults in a row: back to the last good state with half the step. Says so."""
+        at = self.learner.num_images_seen
+        rollbacks, scale = self.rollbacks + 1, self.learner.learning_rate_scale / 2
+        if rollbacks > MOST_ROLLBACKS:
+            raise UserError(
+                f"Training diverges: {MOST_ROLLBACKS} returns to the last good state did not help",
+                "try a smaller step (--set optimizer.lr=3e-4) or --set optimizer.clip=1; the run's best generator is kept",
+            )
+        if not self.restore():
+            config, condition = self.run.config, self.run.condition
+            self.learner = Learner(config, self.run.dataset.domain.shape, condition, self.learner.device, config.seed)
+        self.rollbacks, self.learner.learning_rate_scale, self.learner.faults = rollbacks, scale, 0
+        self.say(
+            f"gradients were not finite at {at:,} images: back to {self.learner.num_images_seen:,}, step × {scale:g}"
+        )
+
+    def _tick_is_due(self) -> bool:
+        ticks = self.run.config.training.ticks
+        return self.learner.num_images_seen >= min(1.0, (self.tick + 1) / ticks) * self.plan.total_images
+
+    def _tick(self, diary: Diary) -> None:
+        """Validate, show, keep the best, look at the clock, save."""
+        self._count_seconds()
+        begun, (seen_before, then) = time.monotonic(), self.marked
+        seen = self.learner.num_images_seen
+        rate = (seen - seen_before) / max(begun - then, 1e-9)
+        figure, is_best = self._judge(seen)
+        diary.write(
+            seen,
+            {f"loss/{name}": value for name, value in self.losses.items()}
+            | {
+                "validation/kernel_distance": figure,
+                "speed/images_per_second": rate,
+                "time/seconds": self.plan.seconds_used,
+            },
+        )
+        self.tick += 1
+        self.say(f"{seen:>11,} images  kernel distance {figure:.4f}{'  best so far' if is_best else ''}")
+        self._count_seconds()
+        self.plan.tick_seconds = time.monotonic() - begun
+        self.plan.revise(seen, rate, self.run.config.training.ticks - self.tick)
+        self.save()
+        self.marked = (seen, time.monotonic())
+
+    def _judge(self, seen: int) -> tuple[float, bool]:
+        """The validation figure of this moment and whether it is the best; if so, it becomes the bundle."""
+        made = publish.provenance(self.run, seen, self.plan.seconds_used)
+        bundle, fields = publish.as_bundle(self.run, self.learner, made)
+        count = self.run.config.training.validation_samples
+        figure = self.validator.figure(bundle.sample(count, seed=self.run.config.seed, as_="tensor"))
+        grid = publish.sample_grid(bundle)
+        publish.write_grid(self.run, grid, seen)
+        is_best = self.best.offer(figure, seen)
+        if is_best:
+            made["validation_kernel_distance"] = round(figure, 6)
+            publish.write_bundle(self.run, bundle, fields, grid)
+        return figure, is_best

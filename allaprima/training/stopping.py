@@ -1,0 +1,30 @@
+"""Which moment was the best, and when to stop waiting for a better one. Judged on the validation split alone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass
+class Best:
+    """The lowest validation figure so far, and how many ticks ago it was."""
+
+    figure: float | None = None
+    num_images_seen: int = 0
+    ticks_since: int = 0
+
+    def offer(self, figure: float, num_images_seen: int) -> bool:
+        """Whether ``figure`` (lower is better) is the best so far."""
+        if self.figure is not None and not figure < self.figure:
+            self.ticks_since += 1
+            return False
+        self.figure, self.num_images_seen, self.ticks_since = figure, num_images_seen, 0
+        return True
+
+    def is_hopeless(self, patience: int) -> bool:
+        """Whether ``patience`` ticks brought nothing better; a patience of 0 never ends."""
+        return 0 < patience <= self.ticks_since
+
+    def state(self) -> dict[str, Any]:
+        return asdict(self)
