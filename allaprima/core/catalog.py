@@ -1,7 +1,8 @@
 """Components found by their file's name: put a file in the room, and it can be chosen.
 
 Plug-ins of other packages join through entry points of the group named after the room, for example
-``[project.entry-points."allaprima.losses.adversarial"]`` with ``mine = "my_package.my_loss"``.
+``[project.entry-points."allaprima.losses.adversarial"]`` with ``my_loss = "my_package.my_loss"``. There too the file's name
+is the component's.
 
 Use: ``Catalog("loss", "allaprima.losses.adversarial").get("hinge")`` imports and returns that module.
 """
@@ -35,7 +36,7 @@ class Catalog:
             for info in pkgutil.iter_modules(room.__path__)
             if not info.name.startswith("_")
         }
-        plugins = {point.name: point.value for point in entry_points(group=self.package)}
+        plugins = {point.value.rpartition(".")[2]: point.value for point in entry_points(group=self.package)}
         return plugins | found  # a plug-in cannot silently replace one of ours
 
     def names(self) -> list[str]:

@@ -9,7 +9,6 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -50,7 +49,9 @@ def _bar(title: str, total: int, unit: str, done: int) -> Iterator[Callable[...,
             nonlocal new
             new += count
             rate = f"{new / max(time.monotonic() - start, 1e-9):,.0f}/s"
-            bar.update(task, advance=count, total=total, rate=rate, **({"note": note} if note else {}))
+            bar.update(task, advance=count, total=total, rate=rate)
+            if note:
+                bar.update(task, note=note)
 
         yield advance
 

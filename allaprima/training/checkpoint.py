@@ -108,9 +108,14 @@ def flatten_optimizer(name: str, optimizer: torch.optim.Optimizer) -> dict[str, 
 def restore_optimizer(name: str, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
     """The reverse of ``flatten_optimizer``, in place."""
     prefix = f"optimizer.{name}."
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith(prefix):
             number, moment = key.removeprefix(prefix).split(".", 1)
+            parameter = parameters[int(number)]
+            if value.shape == parameter.shape:
+                # Fused optimisers walk through memory: a moment must lie as its parameter does (channels last).
+                value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
             state.setdefault(int(number), {})[moment] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -32,9 +32,9 @@ def as_changes(
         raise UserError("Both --minutes and --images are given", "give one of them")
     found = [f"method={method}"] if method is not None else []
     if minutes is not None:
-        found += ["budget.images=null", f"budget.minutes={minutes}"]
+        found.append(f"budget={{minutes: {minutes}}}")
     if images is not None:
-        found += ["budget.minutes=null", f"budget.images={parse_count(images)}"]
+        found.append(f"budget={{images: {parse_count(images)}}}")
     if seed is not None:
         found.append(f"seed={seed}")
     return [*found, *changes]
@@ -83,7 +83,7 @@ def _go_on(folder: Path, dataset: Dataset, changes: Sequence[str]) -> runs.Run:
     asked = load(RunConfig, run.config.model_dump(mode="json"), changes)
     kept = asked.model_copy(update={"budget": run.config.budget})
     if kept != run.config:
-        changed = [change for change in changes if not change.startswith("budget.")]
+        changed = [change for change in changes if not change.startswith("budget")]
         raise UserError(
             f"'{folder}' was begun with other settings than {', '.join(changed)}",
             "leave them out to go on with it, or choose another folder for a new run",

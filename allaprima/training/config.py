@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from allaprima.core.config import Choice, Config, named
+from allaprima.core.errors import UserError
 from allaprima.data.augment import AUGMENT
+from allaprima.evaluation.features import FEATURES
 from allaprima.methods import METHODS
 
 
@@ -34,6 +36,12 @@ class BudgetConfig(Config):
     minutes: float | None = Field(None, gt=0)
     images: int | None = Field(None, gt=0)
 
+    @model_validator(mode="after")
+    def _one_of_two(self) -> BudgetConfig:
+        if (self.minutes is None) == (self.images is None):
+            raise UserError("A budget is either minutes or images", "give --minutes 10 or --images 400k")
+        return self
+
 
 class TrainingConfig(Config):
     """How the loop runs. Counts are images, so that a batch size changes no other setting's meaning.
@@ -41,7 +49,7 @@ class TrainingConfig(Config):
     ``augment`` changes the training pictures themselves (flip, rotation, scaling); ``mirror`` ``auto`` adds ``flip`` when
     mirrored pictures look like the others. ``ema_half_life``: of the moving average of weights, a share of the run.
     ``ticks``: how many times a run is validated, sampled and checkpointed. ``patience``: ticks without a better validation
-    figure after which it stops early; 0 never does. Between ticks a checkpoint is written every ``checkpoint_seconds``.
+    figure after which it stops early; 0 never does. ``features``: what that figure sees of pictures. Between ticks a checkpoint is written every ``checkpoint_seconds``.
     """
 
     batch_size: int = Field(64, ge=1)
@@ -51,6 +59,7 @@ class TrainingConfig(Config):
     ticks: int = Field(10, ge=1)
     patience: int = Field(0, ge=0)
     validation_samples: int = Field(1_000, ge=16)
+    features: Annotated[str, named(FEATURES)] = "domain"
     checkpoint_seconds: float = Field(120, gt=0)
     keep_checkpoints: int = Field(2, ge=2)
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -23,6 +23,8 @@ class Ema:
         weight = 1 - 0.5 ** (batch_size / half_life)
         for name, net in nets.items():
             averaged = self.nets[name]
-            torch._foreach_lerp_(list(averaged.parameters()), [p.detach() for p in net.parameters()], weight)
+            parameters = [parameter.detach() for parameter in net.parameters()]
+            if parameters:  # a condition may have none
+                torch._foreach_lerp_(list(averaged.parameters()), parameters, weight)
             for kept, current in zip(averaged.buffers(), net.buffers(), strict=True):
                 kept.copy_(current)

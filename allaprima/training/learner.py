@@ -36,7 +36,7 @@ class Learner:
             torch.manual_seed(derive(seed, "weights"))
             method: Method = config.method.build(shape, condition)
         layout = torch.channels_last if len(shape.spatial) == 2 else torch.contiguous_format
-        self.method = method.train().to(device.torch, memory_format=layout)  # type: ignore[call-overload]  # torch's stub
+        self.method = method.train().to(device.torch, memory_format=layout)
         self.layout = layout
         self.ema = Ema(self.method.exported())
         self.parameters = {phase: list(method.parameters_of(phase)) for phase in method.phases}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from allaprima.core.device import Device
 from allaprima.core.files import claim_folder
 from allaprima.data.loader import Loader
-from allaprima.evaluation.features import domain
+from allaprima.evaluation.features import FEATURES
 from allaprima.evaluation.validation import Validator
 from allaprima.training import budget, publish
 from allaprima.training.config import BudgetConfig
@@ -20,6 +20,9 @@ from allaprima.training.learner import Learner
 from allaprima.training.run import Run
 from allaprima.training.session import Session
 from allaprima.training.signals import StoppedEarlyError, StopRequest
+
+FEATURE_SECONDS = 40.0  # a feature network that judges gets at most this, and at most a tenth of the budget
+FEATURE_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,10 @@ def _prepare(run: Run, began: float, say: Callable[[str], None]) -> Session:
     """Features, data, nets and plan; then back to the newest checkpoint."""
     config = run.config
     device = Device.choose(config.training.precision, config.training.threads)
-    features = domain.load_or_train(run.dataset, device)
+    seconds = FEATURE_SECONDS
+    if config.budget.minutes is not None:
+        seconds = min(seconds, FEATURE_SHARE * config.budget.minutes * 60)
+    features = FEATURES.get(config.training.features).load_or_train(run.dataset, device, seconds)
     validator = Validator(run.dataset, device, features)
     loader = Loader(run.dataset, "train", config.training.batch_size, config.seed, device.torch)
     learner = _learner(run, device)

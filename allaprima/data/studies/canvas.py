@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from allaprima.core.seeds import numpy_stream
 from allaprima.data.studies.geometry import Points
@@ -70,6 +70,16 @@ class Canvas:
             draw.polygon(self.outline(points, fine), fill=value)
         return image.reduce(fine) if fine > 1 else image
 
+    def soft(self, mask: Image.Image, radius: float) -> Floats:
+        """An L mask blurred by ``radius`` units, float32 [H, W] in [0, 1]."""
+        # a wide blur in 255 steps has slopes of whole steps, which show as rings; blurred small, it has none
+        shrink = max(1, min(self.size) // 64)
+        small = mask.resize((self.size[0] // shrink, self.size[1] // shrink), Image.Resampling.BOX)
+        blurred = small.filter(ImageFilter.GaussianBlur(radius * self.unit / shrink))
+        if shrink > 1:
+            blurred = blurred.convert("F").resize(self.size, Image.Resampling.BICUBIC)
+        return coverage(blurred)
+
     def noise(self, kind: str, corner: tuple[float, float], zoom: float = 1.0) -> Floats:
         """Smooth random values about 0 (standard deviation about 1), float32 [H, W].
 
@@ -97,7 +107,7 @@ def _tile(kind: str) -> Image.Image:
 
 
 def coverage(mask: Image.Image) -> Floats:
-    """L mask → float32 [H, W] in [0, 1]."""
+    """A mask of 0 … 255 → float32 [H, W] in [0, 1]."""
     return np.asarray(mask, dtype=np.float32) * np.float32(1 / 255)
 
 

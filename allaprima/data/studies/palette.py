@@ -18,7 +18,7 @@ _RAMPS: dict[str, tuple[RGB, RGB, RGB, RGB, RGB]] = {
     "yellow": ((253, 226, 126), (243, 195, 48), (214, 150, 30), (132, 82, 24), (208, 92, 50)),
     "green": ((124, 184, 104), (60, 142, 74), (32, 102, 62), (14, 60, 46), (247, 214, 108)),
     "blue": ((112, 170, 232), (46, 112, 206), (28, 74, 156), (14, 36, 88), (251, 206, 108)),
-    "violet": ((178, 138, 218), (126, 78, 178), (90, 52, 138), (46, 26, 80), (251, 202, 128)),
+    "violet": ((186, 148, 224), (136, 88, 190), (98, 58, 148), (46, 26, 80), (251, 202, 128)),
     "pink": ((253, 176, 194), (238, 118, 156), (200, 78, 122), (118, 36, 80), (255, 232, 188)),
     "white": ((255, 254, 249), (246, 240, 229), (212, 205, 198), (118, 114, 124), (236, 168, 78)),
 }
@@ -33,6 +33,7 @@ BACKGROUNDS: dict[str, RGB] = {
     "pine": (24, 68, 64),
 }
 INK: RGB = (34, 28, 38)
+PAPER: RGB = (255, 250, 236)
 MIN_CONTRAST = 214.0  # of `contrast`, chosen by looking: below it, a subject sinks into its background
 
 
@@ -70,18 +71,25 @@ def tones(colour: str, background: str) -> dict[str, RGB]:
     ramp: dict[str, RGB] = dict(zip(_ROLES, _RAMPS[colour], strict=True))
     ground = BACKGROUNDS[background]
     # the setting keeps the background's hue, so that the caption stays true of it
-    towards = (150, 186, 214) if is_dark(background) else mix(mix((0, 0, 0), ground, 0.4), (104, 84, 110), 0.25)
+    if is_dark(background):
+        bright = 255 / max(ground)
+        paper = mix((round(ground[0] * bright), round(ground[1] * bright), round(ground[2] * bright)), PAPER, 0.4)
+        glow, towards = 0.14, paper
+        wood, stem = (156, 110, 78), (116, 160, 94)
+    else:
+        paper, glow, towards = PAPER, 0.4, mix(mix((0, 0, 0), ground, 0.4), (104, 84, 110), 0.25)
+        wood, stem = (110, 70, 48), (66, 110, 68)
     subject = ramp | {
-        "pale": mix(ramp["light"], (255, 250, 238), 0.8),
-        "shade": mix(mix(ramp["light"], (255, 250, 238), 0.8), ramp["deep"], 0.2),
+        "pale": mix(ramp["light"], PAPER, 0.8),
+        "shade": mix(mix(ramp["light"], PAPER, 0.8), ramp["deep"], 0.2),
         "ink": mix(INK, ramp["deep"], 0.25),
-        "wood": mix((112, 72, 48), ramp["deep"], 0.35),
-        "stem": mix((70, 112, 70), ramp["deep"], 0.3),
+        "wood": mix(wood, ramp["deep"], 0.2),
+        "stem": mix(stem, ramp["deep"], 0.2),
     }
     step = 0.75 if is_dark(background) else 1.0
     return subject | {
         "back": ground,
-        "glow": mix(ground, (255, 250, 236), 0.14 if is_dark(background) else 0.4),
+        "glow": mix(ground, paper, glow),
         "far": mix(ground, towards, 0.09 * step),
         "near": mix(ground, towards, 0.18 * step),
         "front": mix(ground, towards, 0.28 * step),

@@ -1,5 +1,7 @@
 """Studies: pictures that can be drawn without end, each with its exact factors and a true caption.
 
+A subject of a plug-in joins the deck, and so changes which picture an index means; nothing else does.
+
 Use: ``picture, factors = study(seed=0, index=7, size=(64, 64)); factors.caption``.
 """
 
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from allaprima.core.errors import UserError
 from allaprima.core.seeds import derive, numpy_stream
 from allaprima.data.studies.canvas import Canvas, coverage
+from allaprima.data.studies.geometry import pick
 from allaprima.data.studies.palette import BACKGROUNDS, COLOURS, backgrounds_for
 from allaprima.data.studies.scene import SUBJECTS, Factors, compose, style_file, subject_file
 
@@ -58,7 +61,7 @@ def factors(seed: int, index: int) -> Factors:
         colour=colour,
         # deck after deck, a card meets each of its colour's backgrounds in turn
         background=grounds[(card * 7 + block) % len(grounds)],
-        setting=settings[int(u[3] * len(settings))],
+        setting=settings[pick(u[3], len(settings))],
         x=round(0.24 * (u[0] - 0.5), 6),
         y=round(0.16 * (u[1] - 0.5), 6),
         scale=round(scale, 6),

@@ -36,7 +36,7 @@ def strided_stack(config: Config, channels: int, dims: int, steps: int) -> tuple
         norm = "none" if i == 0 else config.normalisation
         layers += [
             CONV[dims](channels, width, 4, stride=2, padding=1, bias=norm == "none"),
-            normalisation(norm, width, dims),  # type: ignore[arg-type]  # a Literal widened by the conditional
+            normalisation(norm, width, dims),
             activation(config.activation),
         ]
         channels = width

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ImageFilter
 
 from allaprima.core.seeds import numpy_stream
 from allaprima.data.studies.canvas import Canvas, Floats, coverage, direction, slope
@@ -24,10 +23,8 @@ WORD = "oil-painted"
 
 CELLS = 9.0  # strokes per unit of length, each way
 LENGTH, WIDTH = 1.75, 0.6  # half axes of a stroke, in cells
-DRAG, DRAG_FINE = (
-    0.7,
-    0.2,
-)  # how much of the way back to its beginning a stroke carries its paint: around, on the subject
+# how much of the way back to its beginning a stroke carries its paint: around the subject, and on it
+DRAG, DRAG_FINE = 0.7, 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +45,10 @@ def paint(scene: Scene, canvas: Canvas) -> NDArray[np.uint8]:
     light = direction(scene.factors.light)
     body = canvas.mask([(p.points, 255) for p in scene.subject if p.raised] + [(p.points, 0) for p in scene.front])
     solid = coverage(body)
-    soft = coverage(body.filter(ImageFilter.GaussianBlur(0.1 * canvas.unit)))
+    soft = canvas.soft(body, 0.1)
     turn = slope(soft, canvas.unit)
     work = _strokes(canvas, rng, turn)
-    near = np.minimum(np.maximum(soft * 4.0, solid), 1.0)
+    near = np.minimum(np.maximum(soft * 3.0, solid), 1.0)
     colour = _drag(_underpainting(scene, canvas, solid, turn, light), canvas, work, near)
     return _varnish(colour, canvas, work, light, rng)
 
@@ -138,9 +135,8 @@ def _flow(canvas: Canvas, turn: tuple[Floats, Floats], sx: Floats, sy: Floats, r
 def _drag(flat: Floats, canvas: Canvas, work: Brushwork, near: Floats) -> Floats:
     """Takes each pixel's paint from where its stroke began: float32 [H, W, 3]."""
     h, w = near.shape
-    reach = (
-        DRAG + (DRAG_FINE - DRAG) * near
-    ) * canvas.unit  # smaller strokes, and so finer drawing, within the subject
+    # less drag, and so finer drawing, within the subject
+    reach = (DRAG + (DRAG_FINE - DRAG) * near) * canvas.unit
     px = np.arange(w, dtype=np.float32)[None] + work.dx * reach
     py = np.arange(h, dtype=np.float32)[:, None] + work.dy * reach
     px, py = np.clip(px, 0, w - 1.001), np.clip(py, 0, h - 1.001)
@@ -160,7 +156,9 @@ def _varnish(
     """The tint of each stroke and the light that rakes over its ridges."""
     corner = rng.random(2)
     noise = canvas.noise("bristle", (corner[0], corner[1]))
-    bristle = np.sin(11.0 * work.across + 40.0 * work.hue + noise)
+    bristle = np.sin(11.0 * work.across + 40.0 * work.hue + 0.6 * noise)
+    if (finer := min((canvas.unit - 40) / 120, 1.0)) > 0:  # single hairs, where there are pixels to show them
+        bristle += 0.5 * finer * np.sin(33.0 * work.across + 90.0 * work.hue + 1.3 * noise)
     height = work.height + (0.06 + 0.08 * work.tint) * bristle + 0.05 * noise
     gx, gy = slope(height, canvas.unit)
     rake = np.clip((gx * light[0] + gy * light[1]) * 0.05, -0.6, 0.6)

@@ -31,7 +31,7 @@ def paint(scene: Scene, canvas: Canvas) -> NDArray[np.uint8]:
     around: RGB = mix(tones["back"], (246, 238, 220), 0.62) if is_dark(f.background) else tones["ink"]
     body = canvas.mask([(p.points, 255) for p in scene.subject if p.raised] + [(p.points, 0) for p in scene.front], 2)
     solid = coverage(body)
-    soft = coverage(body.filter(ImageFilter.GaussianBlur(0.15 * canvas.unit)))
+    soft = canvas.soft(body, 0.15)
     corner = rng.random(4)
     cloud = canvas.noise("cloud", (corner[0], corner[1]))
     form = _form(canvas, soft, light)
@@ -115,8 +115,7 @@ def _around(scene: Scene, canvas: Canvas, body: Image.Image, light: tuple[float,
     near = {"near": 70, "front": 120, "far": 20}
     land = canvas.mask([(p.points, near.get(p.tone, 0)) for p in (*scene.behind, *scene.front)], 1)
     dx, dy = round(-light[0] * 0.2 * canvas.unit), round(-light[1] * 0.16 * canvas.unit)
-    shadow = ImageChops.offset(body, dx, dy).filter(ImageFilter.GaussianBlur(0.16 * canvas.unit))
-    return coverage(land), coverage(shadow)
+    return coverage(land), canvas.soft(ImageChops.offset(body, dx, dy), 0.16)
 
 
 def _hatching(canvas: Canvas, shades: tuple[Floats, Floats, Floats], cloud: Floats, rng: np.random.Generator) -> Floats:
@@ -131,8 +130,8 @@ def _hatching(canvas: Canvas, shades: tuple[Floats, Floats, Floats], cloud: Floa
     out = np.zeros_like(body)
     start = math.radians(-58 + 16 * rng.random())
     layers = (  # shade, direction, where it begins, thickest line (half, of a line's distance), blackest
-        (body, start, 0.06, 0.2, 0.9),
-        (body, start + 1.1, 0.45, 0.17, 0.8),
+        (body, start, 0.06, 0.17, 0.9),
+        (body, start + 1.1, 0.45, 0.14, 0.8),
         (land, 1.5 + 0.2 * start, 0.1, 0.1, 0.62),
         (air, start + 0.12, 0.2, 0.09, 0.5),
     )

@@ -11,7 +11,7 @@ GROUNDED = True
 
 def draw(v: tuple[float, ...]) -> list[Part]:
     """v: height of the walls, pitch of the roof, side of the chimney, windows, door, smoke."""
-    eave, ridge = between(0.0, -0.16, v[0]), between(-0.62, -0.86, v[1])
+    eave, ridge = between(0.0, -0.16, v[0]), between(-0.62, -0.82, v[1])
     end = 0.82  # where the long side ends
     front = polygon((-0.78, 0.92), (-0.78, eave), (-0.43, ridge + 0.08), (-0.08, eave), (-0.08, 0.92))
     side = polygon((-0.1, 0.92), (-0.1, eave), (end, eave), (end, 0.92))
@@ -35,10 +35,12 @@ def draw(v: tuple[float, ...]) -> list[Part]:
 
 def _chimney(v: tuple[float, ...], ridge: float) -> list[Part]:
     x = between(0.1, 0.44, v[2])
-    puffs = [(x + 0.1, ridge - 0.2, 0.07), (x + 0.2, ridge - 0.32, 0.09)] if v[5] > 0.4 else []
-    stack = polygon((x, ridge + 0.16), (x, ridge - 0.2), (x + 0.18, ridge - 0.2), (x + 0.18, ridge + 0.16))
-    cap = polygon((x - 0.03, ridge - 0.2), (x - 0.03, ridge - 0.27), (x + 0.21, ridge - 0.27), (x + 0.21, ridge - 0.2))
-    return [*(sheet(disc(px, py - 0.04, r), "glow") for px, py, r in puffs), sheet(stack, "dark"), sheet(cap, "deep")]
+    puffs = [disc(x + 0.1, ridge - 0.24, 0.07), disc(x + 0.2, ridge - 0.34, 0.085)] if v[5] > 0.4 else []
+    stack = polygon((x, ridge + 0.16), (x, ridge - 0.12), (x + 0.18, ridge - 0.12), (x + 0.18, ridge + 0.16))
+    cap = polygon(
+        (x - 0.03, ridge - 0.12), (x - 0.03, ridge - 0.19), (x + 0.21, ridge - 0.19), (x + 0.21, ridge - 0.12)
+    )
+    return [*(sheet(puff, "glow") for puff in puffs), sheet(stack, "dark"), sheet(cap, "deep")]
 
 
 def _door(v: float) -> list[Part]:
