@@ -1,6 +1,7 @@
 """Methods: what joins nets, losses and conditions into something that learns. No devices, files or printing here.
 
-A method's file has a ``Config`` whose ``build(shape, condition)`` gives a ``Method``.
+A method's file has a ``Config`` whose ``build(shape, condition)`` gives a ``Method``; its class variable ``recommended``
+may say which ``lr``, ``beta1`` and ``beta2`` suit it.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ residual nets. ``generator=dcgan discriminator=dcgan loss=non_saturating`` is th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -32,6 +32,9 @@ class Config(Component):
     ``penalty_share``: the part of the batch that the penalty is computed on; γ needs no change, the mean stays unbiased.
     ``augment``: what DiffAugment does to real and generated samples alike, with probability ``augment_probability``.
     """
+
+    # β1 = 0 as in R3GAN: momentum lags behind an opponent that moves
+    recommended: ClassVar[dict[str, float]] = {"lr": 1e-3, "beta1": 0.0, "beta2": 0.99}
 
     generator: Annotated[Any, Choice(GENERATORS)] = "residual"
     discriminator: Annotated[Any, Choice(DISCRIMINATORS)] = "residual"

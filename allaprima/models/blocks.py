@@ -82,19 +82,6 @@ class Pyramid:
         return F.pad(x, margins, mode="replicate")
 
 
-def depth_to_space(x: torch.Tensor, scale: int) -> torch.Tensor:
-    """``[N, C·scale^d, *s]`` → ``[N, C, *s·scale]`` (sub-pixel convolution, Shi et al. 2016), any number of dimensions."""
-    if x.dim() == 4:
-        return F.pixel_shuffle(x, scale)
-    dims = x.dim() - 2
-    n, c, spatial = x.shape[0], x.shape[1] // scale**dims, x.shape[2:]
-    x = x.reshape(n, c, *[scale] * dims, *spatial)
-    order = [0, 1]
-    for axis in range(dims):
-        order += [2 + dims + axis, 2 + axis]
-    return x.permute(order).reshape(n, c, *[side * scale for side in spatial])
-
-
 def upsample(x: torch.Tensor) -> torch.Tensor:
     """Twice the size, linearly between cells, so that no chequerboard can arise (Odena et al. 2016)."""
     mode = {3: "linear", 4: "bilinear", 5: "trilinear"}[x.dim()]

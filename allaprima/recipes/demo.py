@@ -27,6 +27,7 @@ def run(folder: Path, minutes: float = MINUTES, count: int = PICTURES, say: Call
     from PIL import Image
 
     from allaprima.bundle.bundle import Bundle
+    from allaprima.core.device import Device
     from allaprima.data.dataset import Dataset, is_dataset
     from allaprima.data.prepare import PrepareConfig, prepare
     from allaprima.evaluation.evaluate import evaluate
@@ -39,7 +40,7 @@ def run(folder: Path, minutes: float = MINUTES, count: int = PICTURES, say: Call
     if is_dataset(target):
         dataset = Dataset.open(target)
     else:
-        dataset = prepare(Path("studies"), target, PrepareConfig(width=SIZE, height=SIZE, count=count))
+        dataset = prepare(Path("studies"), target, PrepareConfig(size=(SIZE, SIZE), count=count))
     say("2/4  training")
     outcome = train(runs.open_run(made, dataset) if runs.exists(made) else runs.create(made, config(minutes), dataset), say)
     if outcome.ending == "stopped":
@@ -50,6 +51,6 @@ def run(folder: Path, minutes: float = MINUTES, count: int = PICTURES, say: Call
     grid.save(made / "samples.png")
     say("4/4  measuring")
     if outcome.ending != "standing" or not (made / "report" / "report.html").is_file():
-        evaluate(made, dataset, bundle, count=SAMPLES)
+        evaluate(made, dataset, bundle, Device.choose(), count=SAMPLES)
     say(f"\nsamples   {made / 'samples.png'}\nreport    {made / 'report' / 'report.html'}\ngenerator {made / 'bundle'}")
     return made

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from allaprima.core.config import load, to_yaml
+from allaprima.core.config import load, to_yaml, validate
 from allaprima.core.errors import UserError
 from allaprima.core.files import write_atomic
 from allaprima.data.dataset import Dataset, is_dataset
@@ -69,12 +69,12 @@ def open_or_prepare(source: Path, size: str, say: Callable[[str], None]) -> Data
     """A prepared dataset as it is; anything else is prepared into ``datasets/`` first."""
     if is_dataset(source):
         return Dataset.open(source)
-    from allaprima.data.prepare import PrepareConfig, parse_size, prepare
+    from allaprima.data.prepare import PrepareConfig, prepare
 
-    width, height = parse_size(size)
-    target = Path("datasets") / f"{source.stem or 'pictures'}-{width}x{height}"
+    config = validate(PrepareConfig, {"size": size})
+    target = Path("datasets") / f"{source.stem or 'pictures'}-{'x'.join(str(side) for side in config.size)}"
     say(f"preparing '{source}' as '{target}'")
-    return prepare(source, target, PrepareConfig(width=width, height=height))
+    return prepare(source, target, config)
 
 
 def _go_on(folder: Path, dataset: Dataset, changes: Sequence[str]) -> runs.Run:

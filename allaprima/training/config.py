@@ -13,21 +13,7 @@ from allaprima.evaluation.features import FEATURES
 from allaprima.methods import METHODS
 
 
-class OptimizerConfig(Config):
-    """``lr`` goes to ``lr_end`` × ``lr`` over the run by ``schedule``, after a warm-up over ``warm_up_images``.
-
-    ``beta1`` is SGD's momentum too; ``beta2`` is RMSprop's smoothing too. ``clip``: the largest norm of a phase's gradient.
-    """
-
-    algorithm: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
-    lr: float = Field(1e-3, gt=0)
-    lr_end: float = Field(0.1, ge=0)
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warm_up_images: int = Field(4_000, ge=0)
-    beta1: float = Field(0.0, ge=0, lt=1)
-    beta2: float = Field(0.99, ge=0, lt=1)
-    weight_decay: float = Field(0.0, ge=0)
-    clip: float | None = Field(None, gt=0)
+Auto = Literal["auto"]
 
 
 class BudgetConfig(Config):
@@ -46,13 +32,27 @@ class BudgetConfig(Config):
 class TrainingConfig(Config):
     """How the loop runs. Counts are images, so that a batch size changes no other setting's meaning.
 
+    Optimiser: ``lr`` goes to ``lr_end`` × ``lr`` over the run by ``schedule``, after a warm-up over ``warm_up_images``;
+    ``beta1`` is SGD's momentum too, ``beta2`` RMSprop's smoothing; ``clip`` is the largest norm of a phase's gradient.
+    ``auto`` takes what the method recommends.
+
     ``augment`` changes the training pictures themselves (flip, rotation, scaling); ``mirror`` ``auto`` adds ``flip`` when
     mirrored pictures look like the others. ``ema_half_life``: of the moving average of weights, a share of the run.
     ``ticks``: how many times a run is validated, sampled and checkpointed. ``patience``: ticks without a better validation
-    figure after which it stops early; 0 never does. ``features``: what that figure sees of pictures. Between ticks a checkpoint is written every ``checkpoint_seconds``.
+    figure after which it stops early; 0 never does. ``features``: what that figure sees of pictures. Between ticks a
+    checkpoint is written every ``checkpoint_seconds``.
     """
 
     batch_size: int = Field(64, ge=1)
+    optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    lr: Annotated[float, Field(gt=0)] | Auto = "auto"
+    lr_end: float = Field(0.1, ge=0)
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warm_up_images: int = Field(4_000, ge=0)
+    beta1: Annotated[float, Field(ge=0, lt=1)] | Auto = "auto"
+    beta2: Annotated[float, Field(ge=0, lt=1)] | Auto = "auto"
+    weight_decay: float = Field(0.0, ge=0)
+    clip: float | None = Field(None, gt=0)
     augment: list[Annotated[str, named(AUGMENT)]] = []
     mirror: Literal["auto", "on", "off"] = "auto"
     ema_half_life: float = Field(0.03, gt=0)
@@ -71,7 +71,12 @@ class RunConfig(Config):
 
     method: Annotated[Any, Choice(METHODS)] = "gan"
     condition: Literal["auto", "label", "none"] = "auto"
-    optimizer: OptimizerConfig = OptimizerConfig()
     training: TrainingConfig = TrainingConfig()
     budget: BudgetConfig = BudgetConfig(minutes=10)
     seed: int = 0
+
+    def with_recommended(self) -> RunConfig:
+        """Every ``auto`` of the optimiser replaced by the method's recommendation."""
+        recommended = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999} | getattr(self.method, "recommended", {})
+        chosen = {key: value for key, value in recommended.items() if getattr(self.training, key) == "auto"}
+        return self.model_copy(update={"training": self.training.model_copy(update=chosen)})

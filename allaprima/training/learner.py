@@ -27,21 +27,23 @@ STEPS_BEFORE_SPIKES = 50
 
 
 class Learner:
-    """``config`` is resolved (no ``auto`` left where a dataset decides); ``condition`` a condition's Config."""
+    """``condition`` is a condition's Config; what is ``auto`` in ``config`` becomes the method's recommendation."""
 
     def __init__(self, config: RunConfig, shape: Any, condition: Any, device: Device, seed: int) -> None:
+        config = config.with_recommended()
         self.config, self.device, self.seed = config, device, seed
         # The only use of torch's global generator: initial weights. Whoever called us gets theirs back.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "weights"))
             method: Method = config.method.build(shape, condition)
         layout = torch.channels_last if len(shape.spatial) == 2 else torch.contiguous_format
-        self.method = method.train().to(device.torch, memory_format=layout)
+        self.method = method.train().to(device.torch)
+        self.method.to(memory_format=layout)  # type: ignore[call-overload]  # torch's stub knows no such call
         self.layout = layout
         self.ema = Ema(self.method.exported())
         self.parameters = {phase: list(method.parameters_of(phase)) for phase in method.phases}
         self.optimizers = {
-            phase: optimizers.build(config.optimizer, self.parameters[phase], device.torch) for phase in method.phases
+            phase: optimizers.build(config.training, self.parameters[phase], device.torch) for phase in method.phases
         }
         self.step_number = 0
         self.learning_rate_scale = 1.0
@@ -56,7 +58,7 @@ class Learner:
         """One step of every phase; the losses by name. A non-finite or absurd gradient skips the phase and counts a fault."""
         seen = self.num_images_seen
         progress = min(1.0, seen / total_images)
-        rate = optimizers.learning_rate(self.config.optimizer, progress, seen) * self.learning_rate_scale
+        rate = optimizers.learning_rate(self.config.training, progress, seen) * self.learning_rate_scale
         batch = self._prepare(batch)
         shown, faulty = {}, False
         for phase in self.method.phases:
@@ -89,7 +91,7 @@ class Learner:
         total = torch.stack([loss for name, loss in losses.items() if name not in self.method.watched]).sum()
         optimizer = self.optimizers[phase]
         optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]  # torch's own
+        total.backward()
         fine = self._is_fine(phase, total, own)
         if fine:
             for group in optimizer.param_groups:
@@ -105,7 +107,7 @@ class Learner:
         if not math.isfinite(norm) or not math.isfinite(float(total.detach())) or spike:
             return False
         self.usual_norm[phase] = norm if usual == 0 else NORM_MEMORY * usual + (1 - NORM_MEMORY) * norm
-        limit = self.config.optimizer.clip
+        limit = self.config.training.clip
         if limit is not None and norm > limit:
             torch._foreach_mul_(gradients, limit / norm)
         return True

@@ -112,7 +112,7 @@ class Session:
         if rollbacks > MOST_ROLLBACKS:
             raise UserError(
                 f"Training diverges: {MOST_ROLLBACKS} returns to the last good state did not help",
-                "try a smaller step (--set optimizer.lr=3e-4) or --set optimizer.clip=1; the run's best generator is kept",
+                "try a smaller step (--set training.lr=3e-4) or --set training.clip=1; the run's best generator is kept",
             )
         if not self.restore():
             config, condition = self.run.config, self.run.condition

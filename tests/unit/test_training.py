@@ -268,8 +268,8 @@ def test_a_folder_of_another_program_is_refused_and_left_as_it_is(tmp_path: Path
 
 def test_other_settings_on_a_standing_run_are_refused(tmp_path: Path, tiny_dataset: Path) -> None:
     begin(tmp_path / "run", tiny_dataset)
-    with pytest.raises(UserError, match=r"other settings than optimizer\.lr=0\.5"):
-        command.train(tiny_dataset, tmp_path / "run", "16", ["optimizer.lr=0.5"])
+    with pytest.raises(UserError, match=r"other settings than training\.lr=0\.5"):
+        command.train(tiny_dataset, tmp_path / "run", "16", ["training.lr=0.5"])
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_the_classic_pair_trains_with_every_classic_loss(tmp_path: Path, tiny_da
 def test_every_optimiser_resumes_exactly(
     tmp_path: Path, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str
 ) -> None:
-    changes = [f"optimizer.algorithm={algorithm}", "optimizer.lr=0.001", "optimizer.clip=1"]
+    changes = [f"training.optimizer={algorithm}", "training.lr=0.001", "training.clip=1"]
     whole = begin(tmp_path / "whole", tiny_dataset, *changes, images=64)
     loop.train(whole)
     parts = begin(tmp_path / "parts", tiny_dataset, *changes, images=64)
