@@ -41,7 +41,7 @@ def chunks(count: int, values_each: int) -> list[range]:
 def of_pictures(
     features: Features, dataset: Dataset, indices: np.ndarray, advance: Callable[[int], None] = lambda count: None
 ) -> torch.Tensor:
-    """Features of stored pictures, a part at a time: float32 ``[len(indices), dim]``. ``advance`` hears of each part."""
+    """Features of stored pictures, a part at a time: float32 ``[len(indices), dim]``. ``advance`` hears of each."""
     parts = []
     for piece in chunks(len(indices), int(np.prod(dataset.images.shape[1:]))):
         parts.append(features.extract(dataset.domain.to_tensor(dataset.images[indices[piece.start : piece.stop]])))

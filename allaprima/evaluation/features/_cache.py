@@ -1,6 +1,7 @@
-"""Keeps a trained feature net with its dataset: ``features/<name>-<key>/`` holds ``weights.safetensors`` and ``features.json``.
+"""Keeps a trained feature net with its dataset, in ``features/<name>-<key>/`` of the dataset's folder.
 
-A damaged one counts as absent, and a folder that cannot be written is no reason to stop: the net is trained again.
+That holds ``weights.safetensors`` and ``features.json``. A damaged one counts as absent, and a folder that cannot be
+written is no reason to stop: the net is trained again.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
 
 
 def write(folder: Path, description: dict[str, Any], tensors: dict[str, torch.Tensor]) -> bool:
-    """Put them there as a whole. Returns whether it worked: a read-only or full disk is not the end of an evaluation."""
+    """Put them there as a whole. Returns whether it worked: a full disk is not the end of an evaluation."""
     with contextlib.suppress(UserError, OSError):
         sweep_partial(folder.parent)
         if folder.exists():  # read() refused it

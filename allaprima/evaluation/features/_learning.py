@@ -1,8 +1,9 @@
 """Trains the net behind the ``domain`` features, in seconds.
 
-Two views of a picture shall lie near each other and far from all others (NT-Xent; Chen et al. 2020, "A simple framework
-for contrastive learning of visual representations", eq. 1). With labels a linear classifier is trained on top at the same
-time: labels alone would fold each class into a point, and a generator with one picture a class would look complete.
+Two views of a picture shall lie near each other and far from all others (NT-Xent; Chen et al. 2020, "A simple
+framework for contrastive learning of visual representations", eq. 1). With labels a linear classifier is trained on top
+at the same time: labels alone would fold each class into a point, and a generator with one picture a class would look
+complete.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from allaprima.core.seeds import torch_stream
 from allaprima.evaluation.features._net import Backbone
 from allaprima.evaluation.features._views import random_views
 
+FEWEST_IMAGES = 4096  # below, the features are not worth having, however slow the machine
+
 
 def nt_xent(first: torch.Tensor, second: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Mean over all ``2N`` views of  −log( exp(sim(zᵢ,zⱼ)/τ) / Σₖ≠ᵢ exp(sim(zᵢ,zₖ)/τ) ), sim the cosine; ``[N,D]`` each."""
+    """Mean over all 2N views of  −log( exp(sim(zᵢ,zⱼ)/τ) / Σₖ≠ᵢ exp(sim(zᵢ,zₖ)/τ) ), sim the cosine; ``[N,D]`` each."""
     z = F.normalize(torch.cat([first, second]).float(), dim=1)
     similarity = z @ z.T / temperature
     similarity.fill_diagonal_(-math.inf)
@@ -44,8 +47,8 @@ def learn(
 ) -> int:
     """Train ``net`` on ``pictures`` (uint8 ``[N,C,H,W]``, premultiplied) and ``labels`` (int64 ``[N]``, -1 unknown).
 
-    Sees ``num_images`` pictures, or as many as ``seconds`` allow: only a machine too slow for the plan deviates from what
-    the seed determines. Returns how many it saw.
+    Sees ``num_images`` pictures, or as many as ``seconds`` allow: only a machine too slow for the plan deviates from
+    what the seed determines. Returns how many it saw.
     """
     dim = net.last_dim
     head = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Linear(dim, 64)).to(device.torch)
@@ -67,10 +70,10 @@ def learn(
             nn.utils.clip_grad_norm_(modules.parameters(), 5.0)
             optimiser.step()
             seen += batch_size
-            advance(batch_size)
-            if seen % (8 * batch_size) == 0:  # fast enough? if not, the schedule shrinks to what is left of the time
+            if seen % (8 * batch_size) == 0:  # fast enough? if not, the schedule shrinks to what the time allows
                 affordable = seen * seconds / (time.monotonic() - start)
-                num_images = min(num_images, max(int(affordable), seen))
+                num_images = min(planned, max(int(affordable), FEWEST_IMAGES, seen))
+            advance(batch_size, total=num_images)
     net.eval()
     return seen
 

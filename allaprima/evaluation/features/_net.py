@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from allaprima.core.device import Device
+
 
 def shrink(samples: torch.Tensor, size: int) -> torch.Tensor:
     """``[N,C,H,W]`` → the same with the longer side at most ``size`` px, by averaging; smaller pictures pass."""
@@ -14,6 +16,11 @@ def shrink(samples: torch.Tensor, size: int) -> torch.Tensor:
     if ratio >= 1:
         return samples
     return F.interpolate(samples, (max(1, round(height * ratio)), max(1, round(width * ratio))), mode="area")
+
+
+def to_device(net: Backbone, device: Device) -> Backbone:
+    """``net`` on ``device``, channels last: convolutions are faster so."""
+    return net.to(device.torch).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub omits it
 
 
 class Block(nn.Module):
@@ -32,7 +39,7 @@ class Block(nn.Module):
 
 
 class Backbone(nn.Module):
-    """``[N,C,H,W]``, 8 to 64 px a side → ``[N,dim]``: the mean activations of every layer, standardised, of length √dim.
+    """``[N,C,H,W]``, 8 to 64 px a side → ``[N,dim]``: mean activations of every layer, standardised, of length √dim.
 
     The last layer knows what is shown; the first ones know texture, sharpness and colour, which the last is taught to
     overlook. ``mean`` and ``std`` are those of the training pictures, so that every channel weighs alike; the common

@@ -1,4 +1,4 @@
-"""Random views of a picture, from which a net learns what stays the same (the augmentations of SimCLR, without blur)."""
+"""Random views of a picture, from which a net learns what stays the same: SimCLR's augmentations, without blur."""
 
 from __future__ import annotations
 

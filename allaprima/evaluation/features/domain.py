@@ -19,7 +19,7 @@ from allaprima.core.seeds import derive, numpy_stream
 from allaprima.data.dataset import Dataset
 from allaprima.evaluation.features import _cache, choose, chunks
 from allaprima.evaluation.features._learning import learn
-from allaprima.evaluation.features._net import Backbone, shrink
+from allaprima.evaluation.features._net import Backbone, shrink, to_device
 
 VERSION = 1
 
@@ -39,7 +39,7 @@ class DomainFeatures:
     """See the module."""
 
     def __init__(self, net: Backbone, name: str, size: int, device: Device) -> None:
-        self.net = net.eval().requires_grad_(False).to(device.torch, memory_format=torch.channels_last)
+        self.net = to_device(net, device).eval().requires_grad_(False)
         self.name = name
         self.dim = net.dim
         self._size = size
@@ -56,9 +56,7 @@ class DomainFeatures:
         return torch.cat(parts) if parts else torch.empty(0, self.dim)
 
 
-def load_or_train(
-    dataset: Dataset, device: Device, seconds: float = 60.0, config: Config = Config()
-) -> DomainFeatures:
+def load_or_train(dataset: Dataset, device: Device, seconds: float = 60.0, config: Config = Config()) -> DomainFeatures:
     """The features kept with ``dataset``, or new ones, which are then kept there if that is possible.
 
     ``seconds`` bounds the training on a slow machine. Raises UserError when there are fewer than 2 training pictures.
@@ -111,7 +109,7 @@ def _train(
     places = choose(places, most, numpy_stream(config.seed, "feature-pictures"))
     pictures = _small_pictures(dataset, places, config.size)
     labels = torch.from_numpy(np.asarray(dataset.labels[places]).astype(np.int64)) if labelled else None
-    net.to(device.torch, memory_format=torch.channels_last)
+    to_device(net, device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(config.seed, "feature-heads"))
         seen = learn(
@@ -124,7 +122,7 @@ def _train(
             seconds=seconds,
             seed=config.seed,
         )
-    _standardise(net, pictures[: 4096], device)
+    _standardise(net, pictures[:4096], device)
     return seen
 
 

@@ -1,4 +1,4 @@
-"""The pixels themselves, small: what a picture looks like from afar. It knows no shapes, only where light and colour are.
+"""The pixels themselves, small: what a picture looks like from afar, where light and colour are.
 
 Use: ``features = load_or_train(dataset, Device.choose())``; nothing is trained.
 """

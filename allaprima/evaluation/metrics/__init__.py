@@ -1,8 +1,8 @@
 """How good samples are, as figures: one family of measures a file, found by its name.
 
-Each module has ``measure(real, fake, seed) -> Iterator[Figure]`` on features: float32 ``[N,D]`` of held-out pictures and
-``[M,D]`` of samples. A figure carries the name of its features, an interval, and its floor: what training pictures get
-in the samples' place.
+Each module has ``measure(real, fake, seed) -> Iterator[Figure]`` on features: float32 ``[N,D]`` of held-out pictures
+and ``[M,D]`` of samples. A figure carries the name of its features, an interval, and its floor: what training pictures
+get in the samples' place.
 """
 
 from __future__ import annotations
@@ -43,16 +43,18 @@ class Figure:
 def measure_all(
     real: torch.Tensor, fake: torch.Tensor, train: torch.Tensor, features: str, seed: int = 0
 ) -> Iterator[Figure]:
-    """Every metric of the catalogue on held-out (``real``), painted (``fake``) and training pictures' features ``[·,D]``.
+    """Every metric of the catalogue on features ``[·,D]`` of held-out (``real``), painted and training pictures.
 
-    Use as many training pictures as samples: some measures depend on how many there are. Raises UserError when there are
-    fewer than 2 of a kind, or a feature is not finite.
+    Use as many training pictures as samples: some measures depend on how many there are. Raises UserError when there
+    are fewer than 2 of a kind, or a feature is not finite.
     """
     for vectors, what in ((real, "held-out pictures"), (fake, "samples"), (train, "training pictures")):
         if len(vectors) < 2:
             raise UserError(f"There are {len(vectors)} {what}, too few to compare", "at least 2 are needed, better 100")
         if not vectors.isfinite().all():
-            raise UserError(f"The features of the {what} are not finite numbers", "look at the pictures: are they broken?")
+            raise UserError(
+                f"The features of the {what} are not finite numbers", "look at the pictures: are they broken?"
+            )
     few = f"only {len(real)} held-out pictures: wide interval" if len(real) < FEW_PICTURES else ""
     for name in METRICS.names():
         module = METRICS.get(name)

@@ -11,7 +11,7 @@ Z95 = 1.959964
 
 
 def resampling_weights(count: int, seed: int, name: str, replicates: int = REPLICATES) -> torch.Tensor:
-    """How often each of ``count`` pictures is drawn in each replicate: float32 ``[count, replicates]``, columns sum to count."""
+    """How often each of ``count`` pictures is drawn in each replicate: float32 ``[count, replicates]``."""
     drawn = torch.randint(count, (count, replicates), generator=torch_stream(seed, name))
     weights = torch.zeros(count, replicates)
     return weights.scatter_add_(0, drawn, torch.ones(count, replicates))

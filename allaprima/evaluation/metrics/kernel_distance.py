@@ -49,10 +49,8 @@ def measure(real: torch.Tensor, fake: torch.Tensor, seed: int) -> Iterator[Figur
     )
 
 
-def _pairs(
-    x: torch.Tensor, y: torch.Tensor, wx: torch.Tensor, wy: torch.Tensor, same: bool = False
-) -> torch.Tensor:
-    """Weighted mean of k over all pairs, for each column of weights: ``[N,D]``, ``[M,D]``, ``[N,R]``, ``[M,R]`` → ``[R]``.
+def _pairs(x: torch.Tensor, y: torch.Tensor, wx: torch.Tensor, wy: torch.Tensor, same: bool = False) -> torch.Tensor:
+    """Weighted mean of k over all pairs, a column of weights at a time: ``[N,D],[M,D],[N,R],[M,R]`` → ``[R]``.
 
     ``same``: x and y are the same pictures, and no picture is paired with itself, however often it was drawn.
     """

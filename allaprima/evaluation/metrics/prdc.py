@@ -1,8 +1,8 @@
 """Precision, recall, density, coverage: is each sample plausible, and is everything that exists painted?
 
-The neighbourhood of a picture is the ball that reaches to its k-th nearest of its own kind, k = 5. Precision and recall:
-Kynkäänniemi et al. 2019, "Improved precision and recall metric"; density and coverage: Naeem et al. 2020, "Reliable
-fidelity and diversity metrics", eqs. 5 and 6, which single outliers disturb less.
+The neighbourhood of a picture is the ball that reaches to its k-th nearest of its own kind, k = 5. Precision and
+recall: Kynkäänniemi et al. 2019, "Improved precision and recall metric"; density and coverage, which single outliers
+disturb less: Naeem et al. 2020, "Reliable fidelity and diversity metrics", eqs. 5 and 6.
 
 Use: ``scores = prdc(real_features, fake_features)``; each is a score per picture, and their means are the figures.
 """

@@ -1,0 +1,22 @@
+"""Samples as they come, and the same latents truncated."""
+
+from __future__ import annotations
+
+from allaprima.evaluation.material import NUM_FIRST, Material
+from allaprima.evaluation.report import block, wall
+
+PLACE = 20
+TRUNCATION = 0.7
+
+
+def section(material: Material) -> str:
+    painter = material.painter
+    truncated = painter.sample(min(32, len(material.first)), material.seed, truncation=TRUNCATION)
+    body = (
+        wall(painter.domain.to_pictures(material.first), "sample")
+        + f"<h3>The same latents, truncated to {TRUNCATION}</h3>"
+        + wall(truncated, "truncated sample")
+        + "<h3>For comparison: pictures that training never saw</h3>"
+        + wall(material.pictures(material.real_places[: NUM_FIRST // 4]), "held-out picture")
+    )
+    return block("Samples", body, f"The first {len(material.first)} of seed {material.seed}: nothing was picked.")

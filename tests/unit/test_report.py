@@ -1,0 +1,106 @@
+"""The report's page: whole in itself, safe against a stranger's names, tolerant of what a diary holds."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from allaprima.evaluation.metrics import Figure
+from allaprima.evaluation.report import SECTIONS, escape, image, wall
+from allaprima.evaluation.sections.curves import _chart, read_curves
+from allaprima.evaluation.sections.figures import _card
+from allaprima.evaluation.sections.neighbours import nearest_of
+
+
+def figure(**changes: object) -> Figure:
+    given = {"name": "kernel distance", "value": 0.5, "interval": (0.4, 0.6), "better": "lower", "meaning": "How far."}
+    return Figure(**{**given, "features": "domain: 3 classes", "floor": 0.1, **changes})  # type: ignore[arg-type]
+
+
+def test_a_card_says_value_interval_floor_direction_and_features() -> None:
+    card = _card(figure())
+    for words in ("0.500", "0.400 … 0.600", "real against real 0.100", "lower is better", "domain: 3 classes"):
+        assert words in card
+
+
+@pytest.mark.parametrize(
+    "changes", [{"interval": None}, {"floor": None}, {"value": 0.0, "interval": (0.0, 0.0), "floor": 0.0}]
+)
+def test_a_card_stays_whole_when_something_is_unknown_or_nought(changes: dict[str, object]) -> None:
+    card = _card(figure(**changes))
+    assert "nan" not in card
+    assert card.count("<div") == card.count("</div>")
+
+
+def test_gauge_marks_lie_between_the_ends() -> None:
+    card = _card(figure(value=-0.02, interval=(-0.1, 0.06), floor=0.5))
+    places = [float(place) for place in re.findall(r'(?:x1|x2|cx)="([-\d.]+)%"', card)]
+    assert len(places) >= 7
+    assert all(0 <= place <= 100 for place in places)
+
+
+@pytest.mark.parametrize(("size", "kind"), [(32, "png"), (128, "webp"), (512, "webp")])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_pictures_travel_inside_the_page(size: int, kind: str, mode: str) -> None:
+    made = image(Image.new(mode, (size, size // 2)), "one")
+    data = re.search(rf"data:image/{kind};base64,([^\"]+)", made)
+    assert data is not None
+    inside = Image.open(io.BytesIO(base64.b64decode(data[1])))
+    assert max(inside.size) <= 192
+    assert inside.width == 2 * inside.height
+
+
+def test_words_of_strangers_cannot_become_markup() -> None:
+    assert escape('<script>"&') == "&lt;script&gt;&quot;&amp;"
+    assert "<script" not in wall([Image.new("L", (8, 8))], '"><script>')
+    assert "<b>" not in _chart("<b>", {"<b>": [(0, 1), (1, 2)]})
+
+
+def test_curves_are_read_whatever_else_the_diary_holds(tmp_path: Path) -> None:
+    lines = [
+        {"num_images_seen": 0, "loss/generator": 2, "validation/kernel_distance": None, "note": "x", "loss/text": "a"},
+        {"num_images_seen": 10, "loss/generator": 1.5, "loss/odd": float("nan"), "validation/kernel_distance": 0.3},
+        {"loss/generator": 9},
+        {"num_images_seen": 20, "loss/generator": 1, "validation/kernel_distance": 0.2, "time/seconds": 4},
+        [1, 2],
+        "words",
+    ]
+    path = tmp_path / "stats.jsonl"
+    path.write_text("\n".join(json.dumps(line) for line in lines) + '\n{"num_images_seen": 30, "lo')
+    curves = read_curves(path)
+    assert list(curves) == ["validation", "loss"]
+    assert curves["loss"] == {"generator": [(0, 2), (10, 1.5), (20, 1)]}
+    assert curves["validation"] == {"kernel_distance": [(10, 0.3), (20, 0.2)]}
+    assert read_curves(tmp_path / "none.jsonl") == {}
+
+
+def test_a_chart_stays_inside_its_frame_and_small() -> None:
+    draw = np.random.default_rng(0)
+    points = [(float(i), float(draw.standard_cauchy())) for i in range(5000)]
+    chart = _chart("loss", {"wild": points, "flat": [(0.0, 1.0), (5000.0, 1.0)]})
+    drawn = re.search(r'points="([^"]+)"', chart)
+    assert drawn is not None
+    ys = [float(point.split(",")[1]) for point in drawn[1].split()]
+    assert min(ys) >= 0
+    assert max(ys) <= 200
+    assert len(ys) <= 250
+
+
+def test_the_nearest_is_found_in_parts_too() -> None:
+    among = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
+    distance, place = nearest_of(among.repeat(30, 1) + 1e-3, among)
+    assert torch.equal(place, torch.arange(50).repeat(30))
+    torch.testing.assert_close(distance, torch.full((1500,), 2e-3), atol=1e-3, rtol=0)
+
+
+def test_every_section_has_its_own_place() -> None:
+    places = [SECTIONS.get(name).PLACE for name in SECTIONS.names()]
+    assert len(places) == len(set(places))
