@@ -33,7 +33,7 @@ def untrained(
         "latent_dim": latent_dim,
         "condition": {"name": "label", "classes": classes} if classes else "none",
         "condition_dim": 16 if classes else 0,
-        "condition_weights": [1 / len(classes)] * len(classes),
+        "condition_weights": [1 / len(classes) for _ in classes],
         "generator": generator,
         "encoder": encoder,
         "weights": Weights(file="", sha256="").model_dump(),

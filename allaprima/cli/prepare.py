@@ -9,13 +9,17 @@ import typer
 
 
 def prepare(
-    source: Annotated[str, typer.Argument(help="A folder or zip of pictures, an .npz, an IDX file or folder, or: studies")],
+    source: Annotated[
+        str, typer.Argument(help="A folder or zip of pictures, an .npz, an IDX file or folder, or: studies")
+    ],
     dataset: Annotated[Path, typer.Argument(help="The folder to make, such as datasets/cats")],
     size: Annotated[str, typer.Option(help="Pixels: 64, or width x height as 96x64")] = "64",
     fit: Annotated[str, typer.Option(help="Pictures of other proportions: crop, pad or stretch")] = "crop",
     colour: Annotated[str, typer.Option(help="auto (grey if all are, else rgb), grey, rgb or rgba")] = "auto",
     labels: Annotated[str, typer.Option(help="auto, none, folder, or a metadata column")] = "auto",
-    unlabelled: Annotated[str, typer.Option(help="Pictures without a label where others have one: refuse or drop")] = "refuse",
+    unlabelled: Annotated[
+        str, typer.Option(help="Pictures without a label where others have one: refuse or drop")
+    ] = "refuse",
     validation: Annotated[float, typer.Option(help="Share to validate on")] = 0.1,
     test: Annotated[float, typer.Option(help="Share to test on at the end")] = 0.1,
     keep_duplicates: Annotated[bool, typer.Option(help="Keep pictures that are the same or nearly")] = False,

@@ -69,9 +69,7 @@ class Choice:
         if isinstance(value, str):
             value = {"name": value}
         if not isinstance(value, Mapping) or "name" not in value:
-            raise UserError(
-                f"A {self.catalog.kind} needs a name, not {value!r}", suggest("", self.catalog.names())
-            )
+            raise UserError(f"A {self.catalog.kind} needs a name, not {value!r}", suggest("", self.catalog.names()))
         settings = {key: setting for key, setting in value.items() if key != "name"}
         found: type[Component] = self.catalog.get(str(value["name"])).Config
         return validate(found, settings)
@@ -79,7 +77,9 @@ class Choice:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
             self.resolve,
-            serialization=core_schema.plain_serializer_function_ser_schema(lambda chosen: chosen.model_dump(mode="json")),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda chosen: chosen.model_dump(mode="json")
+            ),
         )
 
 

@@ -88,7 +88,7 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 def sweep_partial(folder: Path) -> list[Path]:
     """Delete what an interrupted write left in ``folder``; returns what was deleted."""
-    left = [path for path in folder.glob(f".*{PARTIAL}-*")] if folder.is_dir() else []
+    left = list(folder.glob(f".*{PARTIAL}-*")) if folder.is_dir() else []
     for path in left:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     return left
@@ -133,7 +133,8 @@ def claim_folder(folder: Path) -> Iterator[None]:
             file.seek(0)
             owner = file.read().strip() or "unknown"
             raise UserError(
-                f"'{folder}' is in use by another process ({owner})", "wait until it ends, stop it, or choose another folder"
+                f"'{folder}' is in use by another process ({owner})",
+                "wait until it ends, stop it, or choose another folder",
             )
         file.truncate(0)
         file.write(f"process {os.getpid()}")

@@ -62,9 +62,7 @@ class ImageDomain:
 
     def to_pictures(self, stored: np.ndarray) -> list[Image.Image]:
         """uint8 ``[N,H,W,C]`` → one PIL picture each, of mode L, RGB or RGBA."""
-        return [
-            Image.fromarray(one[..., 0] if one.shape[-1] == 1 else one) for one in np.ascontiguousarray(stored)
-        ]
+        return [Image.fromarray(one[..., 0] if one.shape[-1] == 1 else one) for one in np.ascontiguousarray(stored)]
 
     def from_picture(self, picture: Image.Image) -> np.ndarray:
         """A picture of any mode and size → uint8 ``[H,W,C]`` of this domain, cropped about its centre to fit."""

@@ -101,7 +101,9 @@ class ResidualBlock(nn.Module):
     R3GAN, Huang et al. 2024): the net starts as the identity and needs no normalisation.
     """
 
-    def __init__(self, width: int, dims: int, act: Activation, norm: Normalisation, blocks: int, style_dim: int = 0) -> None:
+    def __init__(
+        self, width: int, dims: int, act: Activation, norm: Normalisation, blocks: int, style_dim: int = 0
+    ) -> None:
         super().__init__()
         self.norm1, self.norm2 = normalisation(norm, width, dims), normalisation(norm, width, dims)
         self.act1, self.act2 = activation(act), activation(act)

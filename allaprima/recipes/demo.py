@@ -42,7 +42,9 @@ def run(folder: Path, minutes: float = MINUTES, count: int = PICTURES, say: Call
     else:
         dataset = prepare(Path("studies"), target, PrepareConfig(size=(SIZE, SIZE), count=count))
     say("2/4  training")
-    outcome = train(runs.open_run(made, dataset) if runs.exists(made) else runs.create(made, config(minutes), dataset), say)
+    outcome = train(
+        runs.open_run(made, dataset) if runs.exists(made) else runs.create(made, config(minutes), dataset), say
+    )
     if outcome.ending == "stopped":
         return made
     bundle = Bundle.load(made)

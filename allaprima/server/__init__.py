@@ -1,1 +1,1 @@
-"""The studio's server: app (routes, lifespan), protocol (messages), guard (who may ask), routes/, studio/ (the page)."""
+"""The studio's server: app (routes, lifespan), protocol (messages), guard (who may ask), routes/, studio/ (page)."""

@@ -27,7 +27,7 @@ LOG = logging.getLogger(__name__)
 ROUTES = Catalog("route", "allaprima.server.routes")
 
 
-def create(bundle: Bundle, name: str, rules: Rules, engine: Engine | None = None) -> FastAPI:
+def create(bundle: Bundle, name: str, rules: Rules, engine: Engine | None = None) -> Guard:
     """The studio of ``bundle``. The engine is opened here, so that the first frame does not wait for it."""
     engine = engine or Engine(bundle)
 
@@ -52,8 +52,7 @@ def create(bundle: Bundle, name: str, rules: Rules, engine: Engine | None = None
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected)
-    app.add_middleware(Guard, rules=rules)
-    return app
+    return Guard(app, rules)  # around everything, the answers to unexpected errors too
 
 
 def _answer(status: int, problem: str, remedy: str, headers: dict[str, str] | None = None) -> JSONResponse:

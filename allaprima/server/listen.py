@@ -85,7 +85,7 @@ class _Server(uvicorn.Server):
 
 
 def server(app: ASGIApp, started: Callable[[], None] = lambda: None) -> uvicorn.Server:
-    """uvicorn, set up for many small sockets: no compression, short messages, no access log (a token could be in it)."""
+    """uvicorn for many small sockets: no compression, short messages, no access log (a token could be in it)."""
     config = uvicorn.Config(
         app,
         ws="websockets-sansio",

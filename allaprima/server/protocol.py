@@ -3,9 +3,9 @@
 Client → server, text:  {"type": "state", "sequence": 7, "state": {…}}   paint this; forget what still waits
                         {"type": "shown", "sequence": 7}                 frame 7 is on the screen
 Server → client, text:  {"type": "hello", "protocol": 1, …}              once, first
-                        {"type": "problem", "sequence": 7, …}            a wrong message, or a state that cannot be
+                        {"type": "problem", "sequence": 7, …}            a wrong message or state
 Server → client, bytes: header (little-endian, 12 bytes) + image
-    uint8 protocol · uint8 image kind (1 JPEG, 2 WebP, 3 PNG) · uint16 clients in the batch · uint32 sequence · float32 ms
+    uint8 protocol · uint8 kind (1 JPEG, 2 WebP, 3 PNG) · uint16 clients in the batch · uint32 sequence · float32 ms
 
 One frame is on its way until it is ``shown``. Messages are frozen; unknown keys are refused.
 """

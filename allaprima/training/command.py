@@ -1,4 +1,4 @@
-"""What ``allaprima train`` does, callable from Python: settings from words, a dataset from a source, a run begun or gone on with."""
+"""What ``allaprima train`` does, from Python: settings from words, a dataset from a source, a run begun or gone on with."""
 
 from __future__ import annotations
 
@@ -50,9 +50,7 @@ def dry_run(folder: Path, changes: Sequence[str]) -> str:
     return to_yaml(load(RunConfig, base, changes))
 
 
-def train(
-    source: Path, folder: Path, size: str, changes: Sequence[str], say: Callable[[str], None] = print
-) -> Outcome:
+def train(source: Path, folder: Path, size: str, changes: Sequence[str], say: Callable[[str], None] = print) -> Outcome:
     """Begin a run or go on with one. Raises UserError before anything is written when something does not fit."""
     standing = runs.exists(folder)
     config = load(RunConfig, {}, changes)  # a wrong key is told before pictures are read

@@ -12,7 +12,6 @@ from allaprima.data.augment import AUGMENT
 from allaprima.evaluation.features import FEATURES
 from allaprima.methods import METHODS
 
-
 Auto = Literal["auto"]
 
 

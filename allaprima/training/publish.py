@@ -93,7 +93,9 @@ def card(bundle: Bundle) -> str:
     parameters = sum(value.numel() for net in bundle.nets.values() for value in net.state_dict().values())
     classes = ", ".join(bundle.classes) or "none"
     figure = made["validation_kernel_distance"]
-    shown = "not measured" if figure is None else f"{figure:.4f} (features of a small network trained on the same dataset)"
+    shown = (
+        "not measured" if figure is None else f"{figure:.4f} (features of a small network trained on the same dataset)"
+    )
     return f"""# A generator painted with Alla Prima
 
 ![samples](preview.webp)

@@ -1,8 +1,8 @@
 """A run's folder: who it belongs to, its configuration, where everything lies.
 
-    run.json        format, version, dataset and its fingerprint
-    run.yaml        the whole configuration, nothing left to choose
-    checkpoints/ samples/ stats.jsonl tensorboard/ bundle/ report/
+run.json        format, version, dataset and its fingerprint
+run.yaml        the whole configuration, nothing left to choose
+checkpoints/ samples/ stats.jsonl tensorboard/ bundle/ report/
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ def exists(folder: Path) -> bool:
         strangers = [path.name for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
         if strangers or folder.is_file():
             found = f" (it holds '{sorted(strangers)[0]}')" if strangers else ""
-            raise UserError(f"'{folder}' exists and is no run of Alla Prima{found}", "choose another folder for the run")
+            raise UserError(
+                f"'{folder}' exists and is no run of Alla Prima{found}", "choose another folder for the run"
+            )
         return False
     try:
         values = json.loads(marker.read_text(encoding="utf-8"))
@@ -123,9 +125,9 @@ def _sizes(folder: Path, dataset: Dataset) -> str:
     now = dataset.manifest.domain.model_dump(mode="json")
     if was == now:
         return ""
-    return ": {width}×{height} pixels, {channels} channels then".format(**was) + ", {width}×{height}, {channels} now".format(
-        **now
-    )
+    return ": {width}×{height} pixels, {channels} channels then".format(
+        **was
+    ) + ", {width}×{height}, {channels} now".format(**now)
 
 
 def resolve(config: RunConfig, dataset: Dataset) -> RunConfig:

@@ -24,7 +24,9 @@ def summary(net: nn.Module) -> list[tuple[object, ...]]:
     found: list[tuple[object, ...]] = []
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            found.append((type(layer).__name__, layer.in_channels, layer.out_channels, *layer.kernel_size, layer.stride[0]))
+            found.append(
+                (type(layer).__name__, layer.in_channels, layer.out_channels, *layer.kernel_size, layer.stride[0])
+            )
         elif isinstance(layer, nn.BatchNorm2d | nn.LeakyReLU | nn.Tanh):
             found.append((type(layer).__name__,))
         elif isinstance(layer, nn.Linear):

@@ -10,5 +10,3 @@ WEIGHT = 1.0
 def penalty(score: Score, real: torch.Tensor, fake: torch.Tensor, mix: torch.Tensor) -> torch.Tensor:
     """½ ‖∇D(x)‖²."""
     return 0.5 * gradient_energy(score, real)
-
-

@@ -1,5 +1,4 @@
-"""Picture to score: ``Config.build(shape, condition_dim)`` → net, ``net(x, y)`` → scores ``[N]``, higher is more real.
-"""
+"""Picture to score: ``Config.build(shape, condition_dim)`` → net, ``net(x, y)`` → scores ``[N]``, higher is more real."""
 
 from allaprima.core.catalog import Catalog
 

@@ -10,7 +10,16 @@ from torch import nn
 
 from allaprima.core.config import Component
 from allaprima.domains import Shape
-from allaprima.models.blocks import CONV, Activation, Normalisation, Pyramid, ResidualBlock, activation, downsample, scale_init
+from allaprima.models.blocks import (
+    CONV,
+    Activation,
+    Normalisation,
+    Pyramid,
+    ResidualBlock,
+    activation,
+    downsample,
+    scale_init,
+)
 from allaprima.models.discriminators._score import Score
 from allaprima.models.generators.residual import outer_levels, trunk_widths
 

@@ -1,4 +1,4 @@
-"""The article's VAE decoder: the DCGAN generator's form with the encoder's widths mirrored (Kingma, Welling 2014, on pictures)."""
+"""The article's VAE decoder: the DCGAN generator's form with the encoder's widths mirrored."""
 
 from __future__ import annotations
 

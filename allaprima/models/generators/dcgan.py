@@ -5,6 +5,8 @@ At 64 px and width 64 that is dense → 4×4×512 → BN → LeakyReLU → 4×4/
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from pydantic import Field
 from torch import nn
@@ -40,7 +42,7 @@ class Generator(nn.Module):
             cells *= side
         self.dense = nn.Linear(latent_dim + condition_dim, cells, bias=config.normalisation == "none")
         layers: list[nn.Module] = [normalisation(config.normalisation, widths[0], dims), activation(config.activation)]
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in itertools.pairwise(widths):
             layers += [
                 CONV_TRANSPOSE[dims](before, after, 4, stride=2, padding=1, bias=config.normalisation == "none"),
                 normalisation(config.normalisation, after, dims),

@@ -7,6 +7,7 @@ sub-pixel head leaves a chequerboard that takes a long training to fade (Odena e
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -72,7 +73,9 @@ class Generator(nn.Module):
         inputs = latent_dim + condition_dim
         self.dense = nn.Linear(inputs, math.prod(self.first))
         self.style = (
-            nn.Sequential(nn.Linear(inputs, config.style_dim), activation(config.activation)) if config.style_dim else None
+            nn.Sequential(nn.Linear(inputs, config.style_dim), activation(config.activation))
+            if config.style_dim
+            else None
         )
         self.transitions = nn.ModuleList(
             nn.Identity() if before == after else CONV[dims](before, after, 1, bias=False)
@@ -89,7 +92,7 @@ class Generator(nn.Module):
         narrowest = min(config.head_width, widths[-1])
         head_widths = [max(narrowest, widths[-1] // 2**i) for i in range(head + 1)]
         self.head = nn.ModuleList(
-            CONV[dims](before, after, 3, padding=1) for before, after in zip(head_widths, head_widths[1:], strict=False)
+            CONV[dims](before, after, 3, padding=1) for before, after in itertools.pairwise(head_widths)
         )
         self.to_picture = CONV[dims](head_widths[-1], shape.channels, 3, padding=1)
         self._initialise()

@@ -1,0 +1,103 @@
+// Two pins and what lies between them. A pin is a recipe, not a picture: it is painted again wherever it is opened.
+
+import { h, iconButton, setIcon, slider, hotkey } from '/studio/dom.js';
+import { pointOf } from '/studio/state.js';
+
+export const order = 50;
+export const region = 'side';
+
+const SECONDS = 6; // from one pin to the other
+
+export function mount({ store, paint, notice }) {
+  const pins = ['a', 'b'].map((key) => createPin(key));
+  const play = iconButton('play', 'Go to and fro between the pins', toggle);
+  const range = slider({
+    label: 'Between the pins', min: 0, max: 1, step: 0.001, reset: 0.5,
+    oninput: (mix) => { stop(); store.set({ mix }); },
+    onchange: store.commit,
+  });
+  let going = null; // {phase, before} while playing
+  let held = null; // what was pinned when the slider was last shown
+
+  function toggle() {
+    if (going) return stop(true);
+    const phase = Math.acos(1 - 2 * (store.get().mix ?? 0)) / Math.PI;
+    going = { phase, before: performance.now() };
+    setIcon(play, 'pause');
+    requestAnimationFrame(tick);
+  }
+  function stop(commit = false) {
+    if (!going) return;
+    going = null;
+    setIcon(play, 'play');
+    if (commit) store.commit();
+  }
+  function tick(now) {
+    if (!going) return;
+    going.phase += Math.min(0.1, (now - going.before) / 1000) / SECONDS;
+    going.before = now;
+    const mix = (1 - Math.cos(Math.PI * going.phase)) / 2; // slow at the pins
+    store.set({ mix: Math.round(mix * 1e4) / 1e4 });
+    requestAnimationFrame(tick);
+  }
+
+  function createPin(key) {
+    const name = key.toUpperCase();
+    const image = h('img', { alt: '', hidden: true });
+    const main = h('button', { type: 'button', class: 'pin', onclick: use }, image, h('b', { 'aria-hidden': 'true' }, name));
+    const clear = iconButton('close', `Clear pin ${name}`, () => change(null), { class: 'icon clear', hidden: true });
+    let shown;
+
+    function use() {
+      const pin = store.get()[key];
+      stop();
+      if (!pin) return change(pointOf(store.get()));
+      store.set({ ...pin, mix: null });
+      store.commit();
+    }
+    function change(pin) {
+      stop();
+      if (pin && store.get().mix !== null) return notice('A mix cannot be a pin itself: move the pad first', 'bad');
+      store.set({ [key]: pin, mix: null });
+      store.commit();
+    }
+    async function show(pin) {
+      const recipe = JSON.stringify(pin);
+      if (recipe === shown) return;
+      shown = recipe;
+      const label = pin ? `Go to pin ${name}` : `Pin this picture as ${name} (key ${name})`;
+      main.setAttribute('aria-label', label);
+      main.title = label;
+      clear.hidden = image.hidden = !pin;
+      if (!pin) return;
+      try {
+        const blob = await paint(pin);
+        if (recipe !== shown) return; // pinned again meanwhile
+        URL.revokeObjectURL(image.src);
+        image.src = URL.createObjectURL(blob);
+      } catch (error) {
+        notice(`Pin ${name} could not be painted: ${error.message}`, 'bad');
+      }
+    }
+    hotkey(key, () => change(pointOf(store.get())));
+    return { element: h('div', { class: 'slot' }, main, clear), show };
+  }
+
+  const hint = h('p', { class: 'help' }, 'Pin two pictures, then slide from one to the other.');
+  const between = h('div', { class: 'between' }, pins[0].element, range.element, pins[1].element);
+  store.subscribe((state) => {
+    pins[0].show(state.a);
+    pins[1].show(state.b);
+    const ready = Boolean(state.a && state.b);
+    hint.hidden = ready;
+    range.element.disabled = play.disabled = !ready;
+    if (state.mix === null) stop();
+    between.classList.toggle('live', state.mix !== null);
+    if (state.mix !== null || held !== ready) range.set(state.mix ?? 0);
+    held = ready;
+  });
+  return h('section', { class: 'panel' },
+    h('div', { class: 'row' }, h('h2', {}, 'Between two pins'), h('span', { class: 'grow' }), play),
+    between,
+    hint);
+}
