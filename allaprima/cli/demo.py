@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -17,4 +19,6 @@ def demo(
     from allaprima.recipes import demo as recipe
 
     made = recipe.run(folder, minutes, count, typer.echo)
-    typer.echo(f"play      allaprima studio {made}")
+    # the program as it was called: a newcomer's shell does not know it by its name
+    program = os.path.relpath(sys.argv[0]) if os.path.isabs(sys.argv[0]) else sys.argv[0]
+    typer.echo(f"play      {program} studio {made}")

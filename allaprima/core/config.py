@@ -129,9 +129,12 @@ def load(model: type[C], base: Mapping[str, Any], changes: Iterable[str] = ()) -
 
 
 def parse_value(text: str) -> Any:
-    """A value as a person types it: YAML, except that ``1e-4`` is a number too."""
-    if re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", text.strip()):
-        return float(text)
+    """A value as a person types it: YAML, except that ``1e-4`` is a number too and ``on`` and ``off`` are words."""
+    word = text.strip()
+    if re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", word):
+        return float(word)
+    if word.lower() in ("on", "off", "yes", "no"):
+        return word
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:

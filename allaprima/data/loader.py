@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from allaprima.core.errors import UserError
+from allaprima.core.errors import UserError, suggest
 from allaprima.core.seeds import numpy_stream
 from allaprima.data.batch import Batch
 from allaprima.data.dataset import SPLITS, Dataset
@@ -41,6 +41,8 @@ class Loader:
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
+        if split not in SPLITS:
+            raise UserError(f"Unknown split '{split}'", suggest(split, SPLITS))
         self.dataset, self.split, self.batch_size, self.seed = dataset, split, batch_size, seed
         self.device = torch.device(device)
         self._gather = _Gather(dataset, self.device, conditions)
@@ -130,6 +132,4 @@ class _Gather:
 
 
 def _remedy(split: str) -> str:
-    if split not in SPLITS:
-        return f"choose one of: {', '.join(SPLITS)}"
     return "prepare more pictures" if split == "train" else f"prepare it again with --{split} 0.1"

@@ -5,6 +5,8 @@ Digits and letters fail this, sprites and portraits pass. Judged on small grey c
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from allaprima.core.seeds import numpy_stream
@@ -32,7 +34,9 @@ def _thumbnails(images: np.ndarray) -> np.ndarray:
     for axis in (1, 2):
         side = grey.shape[axis]
         edges = np.linspace(0, side, SIDE + 1).astype(int)
-        parts = [np.take(grey, range(low, max(high, low + 1)), axis).mean(axis) for low, high in zip(edges, edges[1:], strict=False)]
+        parts = [
+            np.take(grey, range(low, max(high, low + 1)), axis).mean(axis) for low, high in itertools.pairwise(edges)
+        ]
         grey = np.stack(parts, axis)
     return grey
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - a verdict, not an error
     """``check`` is the name of a file in ``data/checks``; ``reason`` completes the sentence 'left out: …'."""
 
     def __init__(self, check: str, reason: str) -> None:

@@ -285,6 +285,11 @@ def three_pictures(folder):
         path.unlink()
 
 
+def only_other_files(folder):
+    for path in folder.glob("*/*.png"):
+        path.rename(path.with_suffix(".wav")).write_bytes(b"RIFF")
+
+
 def no_pictures(folder):
     for path in folder.glob("*/*.png"):
         path.unlink()
@@ -297,6 +302,7 @@ def no_pictures(folder):
         (empty_class, "Class 'birds' has no usable pictures", "delete it"),
         (broken_class, r"Class 'birds' has no usable pictures \(left out: 1 unreadable\)", "delete it"),
         (three_pictures, "Only 3 usable pictures", "at least 10"),
+        (only_other_files, r"No usable pictures \(left out: 32 unreadable\)", "at least 10"),
         (no_pictures, "No pictures in", "PNG"),
     ],
 )

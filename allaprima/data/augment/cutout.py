@@ -9,7 +9,7 @@ SIZE = 0.5
 
 def augment(samples: torch.Tensor, random: torch.Generator) -> torch.Tensor:
     """``[N, C, *spatial]`` → the same shape."""
-    hole: torch.Tensor | bool = True
+    hole = torch.ones(1, dtype=torch.bool, device=samples.device)
     for axis in range(2, samples.dim()):
         side = samples.shape[axis]
         half = side * SIZE / 2

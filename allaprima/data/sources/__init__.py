@@ -32,7 +32,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Item:
-    """One picture before it is read. ``key`` is what the reader needs; ``folder`` is its class folder, if it has one."""
+    """One picture before it is read. ``key`` is what the reader needs; ``folder`` its class folder, if it has one."""
 
     name: str
     key: Any
@@ -52,6 +52,10 @@ class Reader(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Close what was opened; the next read opens it again."""
+        ...
+
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -64,7 +68,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a source holds. ``state`` changes when its content does; ``classes`` may fix names and order of the labels."""
+    """What a source holds. ``state`` changes when its content does; ``class_folders`` may hold no picture at all."""
 
     items: list[Item]
     reader: Reader
@@ -78,7 +82,7 @@ def find(source: str) -> ModuleType:
     fallback = None
     for name in SOURCES.names():
         module = SOURCES.get(name)
-        if module.accepts(source):
+        if _accepts(module, source):
             if not getattr(module, "FALLBACK", False):
                 return module
             fallback = module
@@ -94,8 +98,15 @@ def find(source: str) -> ModuleType:
         raise UserError(f"'{source}' does not exist", f"{hint}give a folder, a .zip, an .npz, an IDX file, or: studies")
     raise UserError(
         f"'{source}' is no kind of source that is known here",
-        "give a folder of pictures, a .zip of one, an .npz with an array 'images', an IDX file as MNIST has, or: studies",
+        "give a folder of pictures, a .zip of one, an .npz with an array 'images', an IDX file, or: studies",
     )
+
+
+def _accepts(module: ModuleType, source: str) -> bool:
+    try:
+        return bool(module.accepts(source))
+    except (OSError, ValueError):  # nothing can be called that, or it may not be looked at
+        return False
 
 
 def _names(folder: str) -> list[str]:

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import PurePosixPath
+from posixpath import basename, dirname, normpath, splitext
 from typing import Any
 
 from allaprima.core.errors import UserError
@@ -49,11 +49,11 @@ def listing(
     left = list(left_out)
     metadata, described_by = _metadata(files, read)
     captions = {path for path in files if path.endswith(".txt")}
-    pictures = [p for p in sorted(files) if p not in captions and PurePosixPath(p).name not in METADATA]
+    pictures = [path for path in sorted(files) if path not in captions and basename(path) not in METADATA]
     used_captions = set()
     kept = []
     for path in pictures:
-        if PurePosixPath(path).suffix.lower() in NOT_PICTURES:
+        if splitext(path)[1].lower() in NOT_PICTURES:
             left.append(LeftOut(printable(path), "unreadable", "not a picture"))
             continue
         kept.append(path)
@@ -62,13 +62,13 @@ def listing(
     items = []
     for path in kept:
         columns = dict(metadata.pop(path, {}))
-        caption = str(PurePosixPath(path).with_suffix(".txt"))
+        caption = splitext(path)[0] + ".txt"
         text = columns.pop("text", None)
         if text is None and caption in captions:
             text = read(caption).decode("utf-8", "replace").strip()
         if caption in captions:
             used_captions.add(caption)
-        inner = PurePosixPath(path).relative_to(root).parts[:-1]
+        inner = path.split("/")[len(root) : -1]
         split = SPLIT_FOLDERS[inner[0].lower()] if splits else None
         inner = inner[1:] if splits else inner
         items.append(
@@ -82,35 +82,38 @@ def listing(
             )
         )
     left += [LeftOut(printable(p), "unreadable", "not a picture") for p in sorted(captions - used_captions)]
-    left += [LeftOut(printable(p), "unreadable", f"named in {described_by[p]}, but not there") for p in sorted(metadata)]
+    left += [
+        LeftOut(printable(p), "unreadable", f"named in {described_by[p]}, but not there") for p in sorted(metadata)
+    ]
     return Listing(items, reader, state, left, _class_folders(folders, root, splits))
 
 
-def _common_root(paths: list[str]) -> PurePosixPath:
+def _common_root(paths: list[str]) -> list[str]:
     """The deepest folder that holds every picture: one folder around all is a wrapping, not a class."""
-    parents = [PurePosixPath(path).parent for path in paths]
+    parents = [path.split("/")[:-1] for path in paths]
     if not parents:
-        return PurePosixPath()
-    low, high = min(p.parts for p in parents), max(p.parts for p in parents)
+        return []
+    low, high = min(parents), max(parents)
     shared = 0
     while shared < min(len(low), len(high)) and low[shared] == high[shared]:
         shared += 1
-    return PurePosixPath(*low[:shared])
+    return low[:shared]
 
 
-def _has_splits(paths: list[str], root: PurePosixPath) -> bool:
+def _has_splits(paths: list[str], root: list[str]) -> bool:
     """Whether the source is divided into ``train`` and others at its top."""
-    tops = {parts[0].lower() if len(parts := PurePosixPath(p).relative_to(root).parts) > 1 else "" for p in paths}
+    inner = (path.split("/")[len(root) :] for path in paths)
+    tops = {parts[0].lower() if len(parts) > 1 else "" for parts in inner}
     return len(tops) > 1 and tops <= set(SPLIT_FOLDERS) and any(SPLIT_FOLDERS[top] == "train" for top in tops)
 
 
-def _class_folders(folders: Iterable[str], root: PurePosixPath, splits: bool) -> list[str]:
+def _class_folders(folders: Iterable[str], root: list[str], splits: bool) -> list[str]:
     found = set()
     for folder in folders:
-        path = PurePosixPath(folder)
-        if not path.is_relative_to(root):
+        parts = folder.split("/")
+        if parts[: len(root)] != root:
             continue
-        inner = path.relative_to(root).parts
+        inner = parts[len(root) :]
         inner = inner[1:] if splits and inner and inner[0].lower() in SPLIT_FOLDERS else inner
         if inner and not any(is_ignored(part) for part in inner):
             found.add(printable(inner[0]))
@@ -122,7 +125,7 @@ def _metadata(files: Mapping[str, Any], read: Callable[[str], bytes]) -> tuple[M
     columns: Metadata = {}
     described_by: dict[str, str] = {}
     for path in sorted(files):
-        name = PurePosixPath(path).name
+        name = basename(path)
         if name not in METADATA:
             continue
         rows = _jsonl(path, read(path)) if name.endswith(".jsonl") else _csv(path, read(path))
@@ -130,20 +133,15 @@ def _metadata(files: Mapping[str, Any], read: Callable[[str], bytes]) -> tuple[M
             file_name = row.pop("file_name", None)
             if not isinstance(file_name, str) or not file_name:
                 raise UserError(f"'{path}', line {line}: no 'file_name'", "name each picture in a column 'file_name'")
-            where = _normal(PurePosixPath(path).parent, file_name)
+            where = _normal(dirname(path), file_name)
             columns[where] = columns.get(where, {}) | row
             described_by[where] = path
     return columns, described_by
 
 
-def _normal(parent: PurePosixPath, file_name: str) -> str:
-    parts: list[str] = [*parent.parts]
-    for part in PurePosixPath(file_name.replace("\\", "/")).parts:
-        if part == ".." and parts:
-            parts.pop()
-        elif part not in ("..", "/"):
-            parts.append(part)
-    return str(PurePosixPath(*parts))
+def _normal(parent: str, file_name: str) -> str:
+    """The path within the source; what points outside it stays a path that no file has."""
+    return normpath("/".join([parent, file_name.replace("\\", "/")]).removeprefix("/"))
 
 
 def _jsonl(path: str, data: bytes) -> list[tuple[int, dict[str, Any]]]:
@@ -156,7 +154,9 @@ def _jsonl(path: str, data: bytes) -> list[tuple[int, dict[str, Any]]]:
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
-            raise UserError(f"'{path}', line {number} is not a JSON object", "write one object a line, or delete the file")
+            raise UserError(
+                f"'{path}', line {number} is not a JSON object", "write one object a line, or delete the file"
+            )
         rows.append((number, row))
     return rows
 
@@ -169,6 +169,7 @@ def _csv(path: str, data: bytes) -> list[tuple[int, dict[str, Any]]]:
         raise UserError(f"'{path}', line {table.line_num}: {error}", "mend the line, or delete the file") from None
     if rows and "file_name" not in rows[0][1]:
         raise UserError(
-            f"'{path}' has no column 'file_name', only: {', '.join(rows[0][1])}", "name each picture in a column 'file_name'"
+            f"'{path}' has no column 'file_name', only: {', '.join(rows[0][1])}",
+            "name each picture in a column 'file_name'",
         )
     return rows

@@ -1,4 +1,4 @@
-"""A folder of pictures, searched to any depth. Links are followed once; what is no ordinary file is named and left out."""
+"""A folder of pictures, searched to any depth. Links are followed once; what is no ordinary file is left out."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from allaprima.data.sources import Item, LeftOut, Listing, Request
+from allaprima.data.sources import LeftOut, Listing, Request
 from allaprima.data.sources._tree import is_ignored, listing, printable
 
 FALLBACK = True  # an IDX set is a folder too
 PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"}
-
-__all__ = ["Item", "Reader", "accepts", "scan"]
 
 
 def accepts(source: str) -> bool:
@@ -32,6 +30,9 @@ class Reader:
     def read(self, key: str) -> BinaryIO:
         """The file, open for reading."""
         return open(os.path.join(self.root, key), "rb")
+
+    def close(self) -> None:
+        """Nothing stays open: each file is closed by who asked for it."""
 
 
 def scan(source: str, request: Request) -> Listing:
@@ -54,7 +55,12 @@ def scan(source: str, request: Request) -> Listing:
 
 
 def _walk(
-    root: Path, inner: str, seen: set[tuple[int, int]], files: dict[str, os.stat_result], folders: list[str], left: list[LeftOut]
+    root: Path,
+    inner: str,
+    seen: set[tuple[int, int]],
+    files: dict[str, os.stat_result],
+    folders: list[str],
+    left: list[LeftOut],
 ) -> None:
     """Fill ``files``, ``folders`` and ``left`` with what lies below ``root / inner``; paths have ``/``."""
     here = root / inner

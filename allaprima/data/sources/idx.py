@@ -44,6 +44,11 @@ class Reader:
         part, row = key
         return self.parts[part].read(row)
 
+    def close(self) -> None:
+        """Close the streams."""
+        for part in self.parts:
+            part.close()
+
 
 def scan(source: str, request: Request) -> Listing:
     """Raises UserError for a labels file alone, files cut short, and labels that do not fit."""
@@ -52,12 +57,15 @@ def scan(source: str, request: Request) -> Listing:
     sets = {match["set"] if (match := PART.match(file.name)) else file.name for file in files}
     if len(sets) > 1:
         raise UserError(
-            f"'{source}' holds {len(sets)} IDX sets", f"give one images file, for example {files[0]}, or a folder with one set"
+            f"'{source}' holds {len(sets)} IDX sets",
+            f"give one images file, for example {files[0]}, or a folder with one set",
         )
     reader, items, states = Reader(), [], []
     for part, file in enumerate(files):
         if _magic(file) == LABELS:
-            raise UserError(f"'{file}' holds labels, not pictures", "give the images file; its labels are found beside it")
+            raise UserError(
+                f"'{file}' holds labels, not pictures", "give the images file; its labels are found beside it"
+            )
         split = _split(file) if len(files) > 1 else None
         count, height, width = _header(file, 4)[1:]
         labels = _labels(file, count)
@@ -109,7 +117,9 @@ def _header(file: Path, fields: int) -> tuple[int, ...]:
 def _labels_file(images: Path) -> Path | None:
     name = images.name.replace("images", "labels").replace("idx3", "idx1")
     bare = name.removesuffix(".gz")
-    found = [images.with_name(n) for n in (name, bare, bare + ".gz") if n != images.name and images.with_name(n).is_file()]
+    found = [
+        images.with_name(n) for n in (name, bare, bare + ".gz") if n != images.name and images.with_name(n).is_file()
+    ]
     return found[0] if found else None
 
 

@@ -1,7 +1,8 @@
-"""NumPy archives: ``images`` uint8 ``[N, H, W]`` or ``[N, H, W, 1|3|4]`` and perhaps ``labels``; or parts with their own splits.
+"""NumPy archives: ``images`` uint8 ``[N, H, W]`` or ``[N, H, W, 1|3|4]`` and perhaps ``labels``; or parts.
 
-The parts may be named as MedMNIST names them (``train_images``, ``val_images``, ``test_images`` and ``…_labels``; Yang et al.
-2023) or as Keras does (``x_train``, ``y_train``, …). ``label_names`` gives words to numbers. Nothing pickled is ever read.
+Parts, each a split, may be named as MedMNIST names them (``train_images``, ``val_images``, ``test_images`` and
+``…_labels``; Yang et al. 2023) or as Keras does (``x_train``, ``y_train``, …). ``label_names`` gives words to
+numbers. Nothing pickled is ever read.
 """
 
 from __future__ import annotations
@@ -47,6 +48,11 @@ class Reader:
         part, row = key
         return self.parts[part].read(row)
 
+    def close(self) -> None:
+        """Close the streams."""
+        for part in self.parts:
+            part.close()
+
 
 def scan(source: str, request: Request) -> Listing:
     """Raises UserError when no array of pictures is there, or one has another type or shape."""
@@ -87,14 +93,18 @@ def _header(archive: zipfile.ZipFile, source: str, name: str) -> tuple[tuple[int
             shape, fortran, dtype = read(stream)
             return shape, fortran, dtype, stream.tell()
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        raise UserError(f"The array '{name}' in '{source}' cannot be read: {error}", "save it again with np.savez") from error
+        raise UserError(
+            f"The array '{name}' in '{source}' cannot be read: {error}", "save it again with np.savez"
+        ) from error
 
 
 def _pictures(archive: zipfile.ZipFile, source: str, name: str) -> tuple[tuple[int, ...], int]:
     shape, fortran, dtype, offset = _header(archive, source, name)
     what = f"The array '{name}' in '{source}'"
     if dtype != np.uint8:
-        raise UserError(f"{what} is {dtype}, not uint8", "save it as uint8 from 0 to 255: (images * 255).round().astype('uint8')")
+        raise UserError(
+            f"{what} is {dtype}, not uint8", "save it as uint8 from 0 to 255: (images * 255).round().astype('uint8')"
+        )
     if not (len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3, 4))):
         turned = len(shape) == 4 and shape[1] in (1, 3, 4)
         remedy = "images.transpose(0, 2, 3, 1)" if turned else "[N, H, W] or [N, H, W, C] with 1, 3 or 4 channels"
@@ -112,7 +122,9 @@ def _values(archive: zipfile.ZipFile, source: str, name: str) -> np.ndarray:
         with archive.open(f"{name}.npy") as stream:
             return np.lib.format.read_array(stream, allow_pickle=False)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"The array '{name}' in '{source}' cannot be read: {error}", "save it as numbers or text") from error
+        raise UserError(
+            f"The array '{name}' in '{source}' cannot be read: {error}", "save it as numbers or text"
+        ) from error
 
 
 def _labels(
@@ -124,10 +136,13 @@ def _labels(
     values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     if values.ndim != 1:
         raise UserError(
-            f"The array '{name}' in '{source}' has the shape {list(values.shape)}", "save one label a picture, or use --labels none"
+            f"The array '{name}' in '{source}' has the shape {list(values.shape)}",
+            "save one label a picture, or use --labels none",
         )
     if len(values) != count:
-        raise UserError(f"'{source}' has {len(values):,} labels for {count:,} pictures", "save as many labels as pictures")
+        raise UserError(
+            f"'{source}' has {len(values):,} labels for {count:,} pictures", "save as many labels as pictures"
+        )
     if values.dtype.kind in "iub":
         return [_word(int(value), names) for value in values]
     if values.dtype.kind == "U":

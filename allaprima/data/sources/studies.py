@@ -27,6 +27,9 @@ class Reader:
 
         return study(self.seed, key, self.size)[0]
 
+    def close(self) -> None:
+        """Nothing is ever open."""
+
 
 def scan(source: str, request: Request) -> Listing:
     """``request.count`` studies of ``request.seed``."""

@@ -46,6 +46,12 @@ class Reader:
             raise Refused("bomb", f"unpacks to more than {MOST_BYTES >> 20} MB")
         return io.BytesIO(data)
 
+    def close(self) -> None:
+        """Close the archive."""
+        if self._archive is not None:
+            self._archive.close()
+        self._archive = None
+
     def __getstate__(self) -> dict[str, object]:
         return {"path": self.path, "_archive": None}  # every process opens its own
 
@@ -85,3 +91,5 @@ def scan(source: str, request: Request) -> Listing:
         return listing(files, folders, read, reader, f"{len(members)} members {seen.hexdigest()}", left_out)
     except Refused as error:
         raise UserError(f"A text file in '{source}' cannot be read: {error.reason}", "make the archive again") from None
+    finally:
+        reader.close()
