@@ -82,12 +82,6 @@ class Pyramid:
         return F.pad(x, margins, mode="replicate")
 
 
-def upsample(x: torch.Tensor) -> torch.Tensor:
-    """Twice the size, linearly between cells, so that no chequerboard can arise (Odena et al. 2016)."""
-    mode = {3: "linear", 4: "bilinear", 5: "trilinear"}[x.dim()]
-    return F.interpolate(x, scale_factor=2, mode=mode, align_corners=False)
-
-
 def downsample(x: torch.Tensor) -> torch.Tensor:
     """Half the size, by the mean of 2^d cells."""
     pools: dict[int, Callable[..., torch.Tensor]] = {3: F.avg_pool1d, 4: F.avg_pool2d, 5: F.avg_pool3d}

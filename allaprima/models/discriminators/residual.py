@@ -27,7 +27,7 @@ from allaprima.models.generators.residual import outer_levels, trunk_widths
 class Config(Component):
     """As the residual generator's; ``stem_levels`` halvings are done by strided convolutions, 0 chooses."""
 
-    width: int = Field(64, ge=8)
+    width: int = Field(32, ge=8)
     max_width: int = Field(256, ge=8)
     depth: int = Field(1, ge=1, le=8)
     stem_levels: int = Field(0, ge=0, le=4)
