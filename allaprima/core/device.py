@@ -6,7 +6,9 @@ Use: ``device = Device.choose(); with device.autocast(): loss = ...``.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import sys
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +32,7 @@ class Device:
             raise UserError(f"Unknown precision '{precision}'", suggest(precision, PRECISIONS))
         if threads:
             torch.set_num_threads(threads)
+        keep_freed_memory()
         if torch.cuda.is_available():
             torch.backends.cuda.matmul.allow_tf32 = True
             torch.backends.cudnn.allow_tf32 = True
@@ -53,6 +56,24 @@ class Device:
         if self.torch.type == "cuda":
             return f"{torch.cuda.get_device_name()}, {self.precision}"
         return f"{self.torch.type}, {torch.get_num_threads()} threads, {self.precision}"
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what tensors free for the next ones: training is about a tenth faster without the page faults.
+
+    Without it every activation of some hundred kilobytes is mapped anew and cleared by the kernel, thousands of times a
+    second. It concerns Linux with glibc alone; elsewhere nothing happens.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return
+    trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # malloc.h
+    mallopt(mmap_threshold, 32 << 20)  # the most that glibc takes
+    mallopt(trim_threshold, 1 << 30)
+    mallopt(top_pad, 64 << 20)
 
 
 def has_fast_bf16(where: torch.device) -> bool:

@@ -4,7 +4,7 @@ import torch
 
 from allaprima.losses.penalties import Score, gradient_energy
 
-WEIGHT = 5.0
+WEIGHT = 3.0
 
 
 def penalty(score: Score, real: torch.Tensor, fake: torch.Tensor, mix: torch.Tensor) -> torch.Tensor:

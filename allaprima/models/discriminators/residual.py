@@ -1,4 +1,8 @@
-"""The default: a strided stem for the high resolutions, residual 3×3 blocks on small grids (after R3GAN, Huang et al. 2024)."""
+"""The default: a narrow stem for the high resolutions, residual 3×3 blocks on small grids (after R3GAN, Huang et al. 2024).
+
+The stem halves by means rather than by strides: the gradient of a strided convolution has a chequerboard in it, which the
+generator would learn (Odena et al. 2016, "Deconvolution and checkerboard artifacts").
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ from allaprima.models.generators.residual import outer_levels, trunk_widths
 
 
 class Config(Component):
-    """As the residual generator's; ``stem_levels`` halvings are done by strided convolutions, 0 chooses."""
+    """As the residual generator's; ``stem_levels`` halvings are done by the stem, 0 chooses."""
 
     width: int = Field(32, ge=8)
     max_width: int = Field(256, ge=8)
@@ -51,7 +55,7 @@ class Trunk(nn.Module):
         self.stem, channels = nn.ModuleList(), shape.channels
         for i in reversed(range(stem)):
             width = max(8, widths[0] // 2**i)
-            self.stem.append(CONV[dims](channels, width, 4, stride=2, padding=1))
+            self.stem.append(CONV[dims](channels, width, 3, padding=1))
             channels = width
         self.transitions = nn.ModuleList(
             nn.Identity() if before == after else CONV[dims](before, after, 1, bias=False)
@@ -73,8 +77,8 @@ class Trunk(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.pyramid.pad(x)
-        for i, layer in enumerate(self.stem):
-            x = layer(self.act(x) if i else x)
+        for layer in self.stem:
+            x = downsample(self.act(layer(x)))
         for grid, (transition, blocks) in enumerate(zip(self.transitions, self.stages, strict=True)):
             if grid:
                 x = transition(downsample(x))
