@@ -21,10 +21,14 @@ METHODS = Catalog("method", __name__)
 
 @dataclass(frozen=True)
 class Moment:
-    """When a step happens: ``progress`` through the planned images in [0, 1], and the step's own random stream."""
+    """When a step happens: ``progress`` through the planned images in [0, 1], and the step's own random stream.
+
+    ``epochs``: how often the whole plan shows each training picture.
+    """
 
     progress: float
     random: torch.Generator
+    epochs: float = 1.0
 
 
 class Method(nn.Module):

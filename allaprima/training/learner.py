@@ -27,11 +27,16 @@ STEPS_BEFORE_SPIKES = 50
 
 
 class Learner:
-    """``condition`` is a condition's Config; what is ``auto`` in ``config`` becomes the method's recommendation."""
+    """``condition`` is a condition's Config, ``num_pictures`` those trained on (0: not known).
 
-    def __init__(self, config: RunConfig, shape: Any, condition: Any, device: Device, seed: int) -> None:
+    What is ``auto`` in ``config`` becomes the method's recommendation.
+    """
+
+    def __init__(
+        self, config: RunConfig, shape: Any, condition: Any, device: Device, seed: int, num_pictures: int = 0
+    ) -> None:
         config = config.with_recommended()
-        self.config, self.device, self.seed = config, device, seed
+        self.config, self.device, self.seed, self.num_pictures = config, device, seed, num_pictures
         # The only use of torch's global generator: initial weights. Whoever called us gets theirs back.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "weights"))
@@ -62,7 +67,8 @@ class Learner:
         batch = self._prepare(batch)
         shown, faulty = {}, False
         for phase in self.method.phases:
-            moment = Moment(progress, self._stream(phase))
+            epochs = total_images / self.num_pictures if self.num_pictures else 1.0
+            moment = Moment(progress, self._stream(phase), epochs)
             losses, fine = self._descend(phase, batch, moment, rate)
             shown.update(losses)
             faulty |= not fine

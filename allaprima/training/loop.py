@@ -81,7 +81,8 @@ def _prepare(run: Run, began: float, say: Callable[[str], None]) -> Session:
 
 
 def _learner(run: Run, device: Device) -> Learner:
-    return Learner(run.config, run.dataset.domain.shape, run.condition, device, run.config.seed)
+    pictures = len(run.dataset.indices("train"))
+    return Learner(run.config, run.dataset.domain.shape, run.condition, device, run.config.seed, pictures)
 
 
 def _speed(run: Run, device: Device, loader: Loader) -> float:

@@ -115,8 +115,8 @@ class Session:
                 "try a smaller step (--set training.lr=3e-4) or --set training.clip=1; the run's best generator is kept",
             )
         if not self.restore():
-            config, condition = self.run.config, self.run.condition
-            self.learner = Learner(config, self.run.dataset.domain.shape, condition, self.learner.device, config.seed)
+            config, shape, old = self.run.config, self.run.dataset.domain.shape, self.learner
+            self.learner = Learner(config, shape, self.run.condition, old.device, config.seed, old.num_pictures)
         self.rollbacks, self.learner.learning_rate_scale, self.learner.faults = rollbacks, scale, 0
         self.say(
             f"gradients were not finite at {at:,} images: back to {self.learner.num_images_seen:,}, step × {scale:g}"
@@ -142,7 +142,8 @@ class Session:
                 "time/seconds": self.plan.seconds_used,
             },
         )
-        self.tick += 1
+        # a plan that the clock has shortened may have passed several ticks at once
+        self.tick = max(self.tick + 1, seen * self.run.config.training.ticks // self.plan.total_images)
         self.say(f"{seen:>11,} images  kernel distance {figure:.4f}{'  best so far' if is_best else ''}")
         self._count_seconds()
         self.plan.tick_seconds = time.monotonic() - begun
