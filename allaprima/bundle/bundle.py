@@ -20,6 +20,7 @@ from allaprima.core.seeds import derive, torch_stream
 
 As = Literal["pil", "tensor", "array"]
 Label = str | int | None
+MOST_TRIED = 64  # classes among which the one of a picture is looked for
 
 
 class Bundle:
@@ -159,23 +160,62 @@ class Bundle:
     def encode(
         self, pictures: Sequence[Image.Image] | torch.Tensor, label: Label | Sequence[Label] = None
     ) -> torch.Tensor:
-        """Pictures of any size, or a tensor ``[N,C,H,W]`` in [-1,1] → posterior means ``[N, latent_dim]``."""
+        """Pictures of any size, or a tensor ``[N,C,H,W]`` in [-1,1] → posterior means ``[N, latent_dim]``.
+
+        Without ``label``, each picture gets the class of ``likeliest``. Raises UserError for a GAN, and when there are
+        more than ``MOST_TRIED`` classes and no label is given.
+        """
+        samples = self._samples(pictures)
+        return self._means(samples, self._own_labels(samples, label))
+
+    @torch.inference_mode()
+    def likeliest(self, pictures: Sequence[Image.Image] | torch.Tensor) -> torch.Tensor:
+        """The class, int64 ``[N]``, with which each picture comes back with the least squared error.
+
+        Every class is tried, which costs as many reconstructions; raises UserError above ``MOST_TRIED`` classes.
+        """
+        samples = self._samples(pictures)
+        if len(self.classes) > MOST_TRIED:
+            raise UserError(
+                f"This generator has {len(self.classes)} classes, too many to find out which pictures belong to",
+                "give label=: a class name, or one for each picture",
+            )
+        errors = []
+        for place in range(len(self.classes)):
+            labels = torch.full((len(samples),), place)
+            again = self.decode(self._means(samples, labels), labels)
+            errors.append((again - samples.cpu()).square().flatten(1).sum(1))
+        return torch.stack(errors).argmin(0)
+
+    def _own_labels(self, samples: torch.Tensor, label: Label | Sequence[Label]) -> torch.Tensor:
+        unknown = label is None and self.classes
+        return self.likeliest(samples) if unknown else self.labels(len(samples), label)
+
+    def _means(self, samples: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """float ``[N,C,H,W]`` and prepared labels → posterior means ``[N, latent_dim]``, a chunk at a time."""
+        assert self.encoder is not None
+        parts = []
+        for start in range(0, len(samples), self.chunk):
+            x, y = (of[start : start + self.chunk].to(self.device) for of in (samples, labels))
+            parts.append(self.encoder(x, self.condition(y))[0].float().cpu())
+        return torch.cat(parts) if parts else torch.empty(0, self.description.latent_dim)
+
+    def _samples(self, pictures: Sequence[Image.Image] | torch.Tensor) -> torch.Tensor:
         if self.encoder is None:
             raise UserError("This generator has no encoder: it is a GAN", "train with --method vae to encode pictures")
-        samples = pictures if isinstance(pictures, torch.Tensor) else self._tensor(pictures)
-        y = self.condition(self.labels(len(samples), label).to(self.device))
-        mean, _ = self.encoder(samples.to(self.device), y)
-        return mean.float().cpu()
+        return pictures if isinstance(pictures, torch.Tensor) else self._tensor(pictures)
 
     def _tensor(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
         return self.domain.to_tensor(np.stack([self.domain.from_picture(picture) for picture in pictures]))
 
+    @torch.inference_mode()
     def reconstruct(
         self, pictures: Sequence[Image.Image] | torch.Tensor, label: Label | Sequence[Label] = None, as_: As = "pil"
     ) -> Any:
-        """Each picture through the encoder and back."""
-        labels = self.labels(len(pictures), label)
-        return self._as(self.decode(self.encode(pictures, label), labels), as_)
+        """Each picture through the encoder and back; without ``label``, as of the class of ``likeliest``."""
+        samples = self._samples(pictures)
+        labels = self._own_labels(samples, label)
+        return self._as(self.decode(self._means(samples, labels), labels), as_)
 
     def interpolate(
         self, start: torch.Tensor, end: torch.Tensor, steps: int = 8, label: Label = None, as_: As = "pil"

@@ -19,6 +19,9 @@ def demo(
     from allaprima.recipes import demo as recipe
 
     made = recipe.run(folder, minutes, count, typer.echo)
+    if made is None:
+        typer.echo("stopped and saved; the same command goes on")
+        return
     # the program as it was called: a newcomer's shell does not know it by its name
     program = os.path.relpath(sys.argv[0]) if os.path.isabs(sys.argv[0]) else sys.argv[0]
     typer.echo(f"play      {program} studio {made}")

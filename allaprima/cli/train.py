@@ -9,7 +9,7 @@ import typer
 
 
 def train(
-    dataset: Annotated[Path, typer.Argument(help="A prepared dataset, or a source, which is then prepared first.")],
+    dataset: Annotated[str, typer.Argument(help="A prepared dataset, or a source, which is then prepared first.")],
     run: Annotated[Path, typer.Argument(help="The run's folder. A run that stands there goes on where it stopped.")],
     method: Annotated[str | None, typer.Option(help="gan or vae (the default is gan).")] = None,
     minutes: Annotated[float | None, typer.Option(help="Wall-clock budget in minutes (the default is 10).")] = None,

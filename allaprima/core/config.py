@@ -32,7 +32,7 @@ from allaprima.core.errors import UserError, suggest
 class Config(BaseModel):
     """Base of all settings: frozen, unknown keys refused, defaults checked too."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 class Component(Config):

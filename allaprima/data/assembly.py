@@ -18,7 +18,8 @@ from allaprima.data import labels as labelling
 from allaprima.data.checks import Prints, having
 from allaprima.data.report import causes, say
 from allaprima.data.sources import LeftOut, Listing
-from allaprima.data.split import GIVEN, assign
+from allaprima.data import split
+from allaprima.data.split import GIVEN, SPLITS, TRAIN, VALIDATION, assign
 from allaprima.data.worker import Outcome
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Assembly:
 
 
 def select(listing: Listing, outcomes: list[Outcome], config: PrepareConfig, array: Path) -> Selection:
-    """Raises UserError for missing labels, a class without pictures, and fewer than ``FEWEST`` pictures."""
+    """Raises UserError for missing labels, a class without pictures, and too few pictures: in all, or in a split."""
     items = listing.items
     left = list(listing.left_out)
     left += [LeftOut(i.name, o.check, o.reason or "") for i, o in zip(items, outcomes, strict=True) if o.check]
@@ -72,8 +73,24 @@ def select(listing: Listing, outcomes: list[Outcome], config: PrepareConfig, arr
     labels = np.array([number.get(names[place] or "", -1) for place in usable], np.int64)
     digests = np.array([outcomes[place].digest for place in usable], "V16")
     splits = assign(digests, labels, groups, given, config.validation, config.test)
+    _check_splits(splits, config, left)
     grey = config.colour == "auto" and all(outcomes[place].grey for place in usable)
     return Selection(usable, labels, splits, classes, grey, left)
+
+
+def _check_splits(splits: np.ndarray, config: PrepareConfig, left: list[LeftOut]) -> None:
+    """Training needs pictures to learn from and, where they are wanted, to validate on."""
+    train, validation = (int((splits == number).sum()) for number in (TRAIN, VALIDATION))
+    if train < split.FEWEST:
+        raise UserError(
+            f"Of {len(splits):,} usable pictures {train or 'none'} would be left to learn from{causes(left)}",
+            "add pictures to the source's train split that are not in its others as well",
+        )
+    if config.validation > 0 and validation < split.FEWEST:
+        raise UserError(
+            f"Of {len(splits):,} usable pictures {validation or 'none'} could be held out to validate on{causes(left)}",
+            "give several pictures of each class, or use no labels with --labels none",
+        )
 
 
 def _labelled(
@@ -159,7 +176,7 @@ def _classes(
 
 def write(folder: Path, assembly: Assembly, provisional: Path) -> None:
     """All files of the dataset into ``folder``; ``provisional`` is used up. The manifest comes last."""
-    from allaprima.data.dataset import FORMAT, MANIFEST, SPLITS, VERSION, Manifest
+    from allaprima.data.dataset import FORMAT, MANIFEST, VERSION, Manifest
     from allaprima.domains.image import Config as ImageConfig
 
     chosen, items = assembly.selection, assembly.listing.items

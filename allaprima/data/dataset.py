@@ -22,12 +22,13 @@ from pydantic import ValidationError
 
 from allaprima.core.config import Config
 from allaprima.core.errors import UserError
+from allaprima.data.split import SPLITS
 from allaprima.domains.image import Config as ImageConfig
 
 FORMAT = "allaprima-dataset"
 VERSION = 1
+REMEDY = "prepare it again, with --force"
 MANIFEST = "manifest.json"
-SPLITS = ("train", "validation", "test")
 
 
 class Manifest(Config):
@@ -54,13 +55,14 @@ class Dataset:
         self.manifest = manifest
         self.domain = manifest.domain.build()
         self.classes = manifest.classes
-        self.images: np.ndarray = np.load(folder / "images.npy", mmap_mode="r")
-        self.labels: np.ndarray = np.load(folder / "labels.npy", mmap_mode="r")
-        self._splits: np.ndarray = np.load(folder / "splits.npy", mmap_mode="r")
+        shape, count = self.domain.shape, manifest.count
+        self.images = _array(folder / "images.npy", np.uint8, (count, *shape.spatial, shape.channels))
+        self.labels = _array(folder / "labels.npy", np.int64, (count,))
+        self._splits = _array(folder / "splits.npy", np.uint8, (count,))
 
     @classmethod
     def open(cls, folder: str | Path) -> Dataset:
-        """Raises UserError when the folder is missing, is no prepared dataset, or is of a newer format."""
+        """Raises UserError when the folder is missing, damaged, no prepared dataset, or of a newer format."""
         folder = Path(folder)
         if not is_dataset(folder):
             raise UserError(f"'{folder}' is not a prepared dataset", f"run: allaprima prepare SOURCE {folder}")
@@ -68,7 +70,7 @@ class Dataset:
             manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
         except ValidationError as error:
             raise UserError(
-                f"'{folder}/{MANIFEST}' is damaged: {error.errors()[0]['msg']}", "prepare it again"
+                f"'{folder}/{MANIFEST}' is damaged: {error.errors()[0]['msg']}", REMEDY
             ) from None
         if manifest.version > VERSION:
             raise UserError(f"'{folder}' was prepared by a newer allaprima", "upgrade: pip install -U allaprima")
@@ -84,8 +86,25 @@ class Dataset:
     @cached_property
     def records(self) -> list[dict[str, Any]]:
         """``name``, ``text`` (or None) and the source's other columns, for each picture."""
-        with open(self.folder / "records.jsonl", encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
+        path = self.folder / "records.jsonl"
+        try:
+            with open(path, encoding="utf-8") as file:
+                return [json.loads(line) for line in file]
+        except (OSError, ValueError) as error:
+            raise UserError(f"'{path}' is damaged: {error}", REMEDY) from None
+
+
+def _array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.ndarray:
+    """The array, memory-mapped. Raises UserError when it is missing, cut short or not what the manifest says."""
+    try:
+        found: np.ndarray = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UserError(f"'{path}' is damaged: {words}", REMEDY) from None
+    if found.shape != shape or found.dtype != dtype:
+        said, is_ = f"{np.dtype(dtype)} {list(shape)}", f"{found.dtype} {list(found.shape)}"
+        raise UserError(f"'{path}' is damaged: it holds {is_}, and {MANIFEST} says {said}", REMEDY)
+    return found
 
 
 def is_dataset(folder: Path) -> bool:

@@ -18,7 +18,8 @@ import torch
 from allaprima.core.errors import UserError, suggest
 from allaprima.core.seeds import numpy_stream
 from allaprima.data.batch import Batch
-from allaprima.data.dataset import SPLITS, Dataset
+from allaprima.data.dataset import Dataset
+from allaprima.data.split import SPLITS
 
 PREFETCH_BYTES = 1 << 20  # a smaller batch is gathered faster than it is handed between threads
 

@@ -76,7 +76,6 @@ class PrepareConfig(Config):
             min_side=self.min_side or least,
             max_pixels=int(self.max_megapixels * 1e6),
             keep_noise=self.keep_noise,
-            keep_duplicates=self.keep_duplicates,
         )
 
 

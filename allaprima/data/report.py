@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from allaprima.data.sources import LeftOut
+from allaprima.data.split import SPLITS
 
 if TYPE_CHECKING:
     from allaprima.data.assembly import Selection
-
-SPLITS = ("train", "validation", "test")
 
 
 def causes(left_out: Iterable[LeftOut]) -> str:

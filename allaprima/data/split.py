@@ -1,16 +1,21 @@
 """Train, validation and test: stratified by class and fixed by content.
 
 Within each class the pictures are ordered by the digest of their pixels, and the first ones are held out. So neither
-names nor the order of files matter, and pictures of one group (duplicates that were kept) never part.
+names nor the order of files matter, and pictures of one group (duplicates that were kept) never part. Where the
+classes are too small to give a split anything worth measuring on, it is filled from all of them together.
 
 Use: ``splits = assign(digests, labels, groups, given, validation=0.1, test=0.1)``.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
+SPLITS = ("train", "validation", "test")  # by number
+FEWEST = 2  # pictures of a split: distances between sets cannot be estimated from fewer
 GIVEN = {None: -1, "train": TRAIN, "validation": VALIDATION, "test": TEST}
 
 
@@ -20,8 +25,9 @@ def assign(
     """uint8 ``[N]`` of TRAIN, VALIDATION and TEST.
 
     ``digests`` void16 ``[N]``; ``labels`` and ``groups`` int64 ``[N]``; ``given`` int64 ``[N]`` is the source's own
-    split or -1. A split that the source brings is kept as it is; what it lacks is cut from the rest, as a share of
-    each class: at least one picture where the class has three groups or more.
+    split or -1. A split that the source brings is kept; what it lacks is cut from the rest, as a share of each class:
+    at least one picture where the class has three groups or more. A wanted split (share above 0) that still has fewer
+    than ``FEWEST`` pictures is topped up, see ``_top_up``; classes of a single picture may leave nothing to do so.
     """
     splits = np.zeros(len(digests), np.int64)
     # a group with a picture in a split of the source belongs there whole, in the most held-out one
@@ -45,7 +51,36 @@ def assign(
     for members in heads.values():
         split_of_group.update(_cut(members, shares))
     splits[free] = [split_of_group[int(group)] for group in groups[free]]
+    candidates = list(first_of_group.items())
+    for split, wanted in ((VALIDATION, validation), (TEST, test)):
+        if wanted > 0 and (splits == split).sum() < FEWEST:
+            _top_up(splits, split, max(FEWEST, round(shares[split] * len(free))), candidates, labels, groups)
     return splits.astype(np.uint8)
+
+
+def _top_up(
+    splits: np.ndarray,
+    split: int,
+    wanted: int,
+    candidates: list[tuple[int, int]],
+    labels: np.ndarray,
+    groups: np.ndarray,
+) -> None:
+    """Move groups, given with their first picture in the order of content, from train until ``split`` has ``wanted``.
+
+    Train stays the largest, and no class loses the last group that it has there.
+    """
+    left = Counter(int(labels[place]) for _, place in candidates if splits[place] == TRAIN)
+    have, train = int((splits == split).sum()), int((splits == TRAIN).sum())
+    for group, place in candidates:
+        if have >= wanted:
+            return
+        label, members = int(labels[place]), groups == group
+        size = int(members.sum())
+        if splits[place] == TRAIN and left[label] > 1 and train - size > have + size:
+            splits[members] = split
+            left[label] -= 1
+            have, train = have + size, train - size
 
 
 def _cut(groups: list[int], shares: dict[int, float]) -> dict[int, int]:

@@ -6,15 +6,18 @@ Use: ``report = evaluate(Path("runs/cats"), dataset, Bundle.load("runs/cats"), d
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import allaprima
+from allaprima.bundle.format import DESCRIPTION
 from allaprima.core.device import Device
 from allaprima.core.errors import UserError, suggest
 from allaprima.core.files import plain_disk_errors, write_atomic, write_json
-from allaprima.data.dataset import SPLITS, Dataset
+from allaprima.data.dataset import Dataset
+from allaprima.data.split import SPLITS
 from allaprima.evaluation import report as html
 from allaprima.evaluation.features import FEATURES
 from allaprima.evaluation.material import Material, Painter, gather
@@ -57,12 +60,15 @@ def evaluate(
 ) -> Report:
     """Measure ``painter``, a Bundle, on the ``split`` of ``dataset``; write into ``out``, or ``run/report``.
 
+    The page shows real pictures, so where ``run`` is a bundle, a folder to be shared, the report goes beside it: into
+    the report folder of the run that holds the bundle, or into ``<bundle>-report``.
+
     Raises UserError when the pictures are of another size or number of channels, too few, or cannot be written.
     """
     if split not in SPLITS[1:]:
         raise UserError(f"There is no held-out split '{split}'", suggest(split, SPLITS[1:]))
     _check_shapes(dataset, painter)
-    folder = out or run / "report"
+    folder = out or _report_folder(run)
     with plain_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     chosen = FEATURES.get(features).load_or_train(dataset, device)
@@ -86,6 +92,14 @@ def evaluate(
     )
     write_atomic(folder / "report.html", html.page(material))
     return Report(folder, list(material.figures), material.facts)
+
+
+def _report_folder(run: Path) -> Path:
+    if not (run / DESCRIPTION).is_file():
+        return run / "report"
+    bundle = Path(os.path.abspath(run))  # that '.' has a name and a parent
+    within_run = (bundle.parent / "run.json").is_file()
+    return bundle.with_name("report" if within_run else f"{bundle.name}-report")
 
 
 def find_dataset(run: Path, named: Path | None) -> Dataset:

@@ -32,7 +32,10 @@ class Validator:
         places = dataset.indices("validation")
         if len(places) < FEWEST_PICTURES:
             raise UserError(
-                f"'{dataset.folder}' has {len(places)} validation pictures", "prepare more pictures to validate on them"
+                f"'{dataset.folder}' has {len(places)} validation picture{'s' * (len(places) != 1)}",
+                "prepare it again with more pictures"
+                if len(places)
+                else "prepare it again with --validation 0.1 --force, to hold some out",
             )
         self.features = features
         self._device = device

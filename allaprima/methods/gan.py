@@ -44,7 +44,7 @@ class Config(Component):
     latent_dim: int = Field(64, ge=1)
     condition_dim: int = Field(32, ge=1)
     loss: Annotated[str, named(ADVERSARIAL)] = "relativistic"
-    penalty: str = "auto"
+    penalty: Literal["auto"] | Annotated[str, named(PENALTIES)] = "auto"
     penalty_weight: float | Literal["auto"] = "auto"
     penalty_end: float = Field(0.1, ge=0)
     penalty_share: float = Field(0.25, gt=0, le=1)

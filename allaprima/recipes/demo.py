@@ -22,37 +22,30 @@ def config(minutes: float = MINUTES) -> RunConfig:
     return load(RunConfig, {"budget": {"minutes": minutes}})
 
 
-def run(folder: Path, minutes: float = MINUTES, count: int = PICTURES, say: Callable[[str], None] = print) -> Path:
-    """Prepare, train, sample, evaluate under ``folder``; returns the run's folder."""
-    from PIL import Image
-
+def run(
+    folder: Path, minutes: float = MINUTES, count: int = PICTURES, say: Callable[[str], None] = print
+) -> Path | None:
+    """Prepare, train, sample, evaluate under ``folder``; returns the run's folder, or None after a stop was asked for."""
     from allaprima.bundle.bundle import Bundle
     from allaprima.core.device import Device
-    from allaprima.data.dataset import Dataset, is_dataset
     from allaprima.data.prepare import PrepareConfig, prepare
     from allaprima.evaluation.evaluate import evaluate
-    from allaprima.training import run as runs
-    from allaprima.training.loop import train
-    from allaprima.training.publish import sample_grid
+    from allaprima.training import command
+    from allaprima.training.publish import sample_grid, write_grid
 
     target, made = folder / "datasets" / "studies", folder / "runs" / "demo"
     say("1/4  the built-in pictures")
-    if is_dataset(target):
-        dataset = Dataset.open(target)
-    else:
-        dataset = prepare(Path("studies"), target, PrepareConfig(size=(SIZE, SIZE), count=count))
+    dataset = prepare("studies", target, PrepareConfig(size=(SIZE, SIZE), count=count))
     say("2/4  training")
-    outcome = train(
-        runs.open_run(made, dataset) if runs.exists(made) else runs.create(made, config(minutes), dataset), say
-    )
-    if outcome.ending == "stopped":
-        return made
+    outcome = command.train(str(target), made, str(SIZE), [f"budget={{minutes: {minutes}}}"], say)
+    if outcome.ending in ("stopped", "before"):
+        return None
     bundle = Bundle.load(made)
     say("3/4  samples")
-    grid: Image.Image = sample_grid(bundle)
-    grid.save(made / "samples.png")
+    write_grid(sample_grid(bundle), made / "samples.png")
     say("4/4  measuring")
-    if outcome.ending != "standing" or not (made / "report" / "report.html").is_file():
+    report = made / "report" / "report.html"
+    if outcome.ending != "standing" or not report.is_file():
         evaluate(made, dataset, bundle, Device.choose(), count=SAMPLES)
-    say(f"\nsamples   {made / 'samples.png'}\nreport    {made / 'report' / 'report.html'}\ngenerator {made / 'bundle'}")
+    say(f"\nsamples   {made / 'samples.png'}\nreport    {report}\ngenerator {made / 'bundle'}")
     return made

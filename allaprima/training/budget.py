@@ -35,7 +35,7 @@ class Plan:
     minutes: float | None
     asked_images: int | None = None
     seconds_used: float = 0.0
-    tick_seconds: float = 0.0  # what the last tick (validation, grid, checkpoint) took
+    tick_seconds: float = 0.0  # what the last tick (validation, grid, bundle) took
 
     @classmethod
     def for_minutes(cls, minutes: float, images_per_second: float, seconds_used: float, batch_size: int) -> Plan:

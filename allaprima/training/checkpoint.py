@@ -19,7 +19,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from allaprima.core.files import new_folder, sha256_file, sweep_partial
+from allaprima.core.files import new_folder, sha256_file, sweep_partial, write_synced
 
 TENSORS, STATE, MANIFEST = "state.safetensors", "state.json", "manifest.json"
 VERSION = 1
@@ -37,10 +37,11 @@ def save(folder: Path, images_seen: int, tensors: dict[str, torch.Tensor], state
             return target
         shutil.rmtree(target)
     with new_folder(target) as beside:
-        safetensors.torch.save_file({key: value.contiguous() for key, value in tensors.items()}, beside / TENSORS)
-        (beside / STATE).write_text(json.dumps(state), encoding="utf-8")
+        # written by ourselves: safetensors hides the operating system's reason when a disk is full
+        write_synced(beside / TENSORS, safetensors.torch.save({key: t.contiguous() for key, t in tensors.items()}))
+        write_synced(beside / STATE, json.dumps(state).encode())
         hashes = {name: sha256_file(beside / name) for name in (TENSORS, STATE)}
-        (beside / MANIFEST).write_text(json.dumps({"version": VERSION, "sha256": hashes}), encoding="utf-8")
+        write_synced(beside / MANIFEST, json.dumps({"version": VERSION, "sha256": hashes}).encode())
     for old in listed(folder)[:-keep]:
         shutil.rmtree(old)
     return target

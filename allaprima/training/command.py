@@ -8,12 +8,11 @@ from pathlib import Path
 
 from allaprima.core.config import load, to_yaml, validate
 from allaprima.core.errors import UserError
-from allaprima.core.files import write_atomic
+from allaprima.core.files import claim_folder
 from allaprima.data.dataset import Dataset, is_dataset
 from allaprima.training import run as runs
 from allaprima.training.config import RunConfig
-from allaprima.training.loop import Outcome
-from allaprima.training.loop import train as train_run
+from allaprima.training.loop import Outcome, train_claimed
 
 
 def parse_count(text: str) -> int:
@@ -42,54 +41,55 @@ def as_changes(
 
 def dry_run(folder: Path, changes: Sequence[str]) -> str:
     """The whole configuration as YAML: of the run that stands, or of the one that would be begun."""
-    base = {}
-    if runs.exists(folder):
-        import yaml
-
-        base = yaml.safe_load((folder / "run.yaml").read_text(encoding="utf-8"))
+    base = runs.read_config(folder).model_dump(mode="json") if runs.exists(folder) else {}
     return to_yaml(load(RunConfig, base, changes))
 
 
-def train(source: Path, folder: Path, size: str, changes: Sequence[str], say: Callable[[str], None] = print) -> Outcome:
+def train(source: str, folder: Path, size: str, changes: Sequence[str], say: Callable[[str], None] = print) -> Outcome:
     """Begin a run or go on with one. Raises UserError before anything is written when something does not fit."""
     standing = runs.exists(folder)
-    config = load(RunConfig, {}, changes)  # a wrong key is told before pictures are read
+    # a wrong key is told before pictures are read
+    config = load(RunConfig, runs.read_config(folder).model_dump(mode="json") if standing else {}, changes)
     dataset = open_or_prepare(source, size, say)
     if standing:
-        run = _go_on(folder, dataset, changes)
+        run = _go_on(runs.open_run(folder, dataset), config, changes)
     else:
-        config.method.build(dataset.domain.shape, runs.condition_of(config, dataset))  # nets that do not fit, likewise
-        run = runs.create(folder, config, dataset)
-    return train_run(run, say)
+        runs.check(config, dataset)
+        run = runs.Run(folder, runs.resolve(config, dataset), dataset)
+    with claim_folder(folder):  # nothing is written into a run that another process holds
+        runs.write(run)
+        return train_claimed(run, say)
 
 
-def open_or_prepare(source: Path, size: str, say: Callable[[str], None]) -> Dataset:
-    """A prepared dataset as it is; anything else is prepared into ``datasets/`` first."""
-    if is_dataset(source):
+def open_or_prepare(source: str, size: str, say: Callable[[str], None]) -> Dataset:
+    """A prepared dataset as it is; anything else is prepared into ``datasets/`` first.
+
+    ``source`` is text, because ``studies`` is the built-in set and ``./studies`` a folder.
+    """
+    if is_dataset(Path(source)):
         return Dataset.open(source)
     from allaprima.data.prepare import PrepareConfig, prepare
 
     config = validate(PrepareConfig, {"size": size})
-    target = Path("datasets") / f"{source.stem or 'pictures'}-{'x'.join(str(side) for side in config.size)}"
+    target = Path("datasets") / f"{Path(source).stem or 'pictures'}-{'x'.join(str(side) for side in config.size)}"
     say(f"preparing '{source}' as '{target}'")
-    return prepare(source, target, config)
+    try:
+        return prepare(source, target, config)
+    except UserError as error:
+        by_hand = f"allaprima prepare {source} {target} --size {size}"
+        raise UserError(error.problem, f"{error.remedy}\n  → options belong to: {by_hand}") from error
 
 
-def _go_on(folder: Path, dataset: Dataset, changes: Sequence[str]) -> runs.Run:
+def _go_on(run: runs.Run, asked: RunConfig, changes: Sequence[str]) -> runs.Run:
     """The run that stands; of its settings only the budget may change now."""
-    run = runs.open_run(folder, dataset)
-    asked = load(RunConfig, run.config.model_dump(mode="json"), changes)
-    kept = asked.model_copy(update={"budget": run.config.budget})
-    if kept != run.config:
+    asked = runs.resolve(asked, run.dataset)  # an "auto" asked for again means what it meant before
+    if asked.model_copy(update={"budget": run.config.budget}) != run.config:
         changed = [change for change in changes if not change.startswith("budget")]
         raise UserError(
-            f"'{folder}' was begun with other settings than {', '.join(changed)}",
+            f"'{run.folder}' was begun with other settings than {', '.join(changed)}",
             "leave them out to go on with it, or choose another folder for a new run",
         )
-    if asked.budget != run.config.budget:
-        write_atomic(folder / "run.yaml", to_yaml(asked))
-        run = runs.Run(folder, asked, dataset)
-    return run
+    return runs.Run(run.folder, asked, run.dataset)
 
 
 def describe(outcome: Outcome, folder: Path) -> str:
@@ -98,7 +98,10 @@ def describe(outcome: Outcome, folder: Path) -> str:
     words = {
         "finished": f"finished: {outcome.num_images_seen:,} images{figure}",
         "early": f"stopped early, nothing better came: {outcome.num_images_seen:,} images{figure}",
+        "before": "stopped before training went on; nothing was lost, and the same command goes on",
         "stopped": f"stopped and saved at {outcome.num_images_seen:,} images; the same command goes on",
         "standing": f"the run has seen its {outcome.num_images_seen:,} images already; ask for more minutes or images to go on",
     }
+    if not (folder / "bundle" / "bundle.json").is_file():
+        return words[outcome.ending]
     return f"{words[outcome.ending]}\nnext: allaprima sample {folder}  ·  allaprima studio {folder}"

@@ -18,7 +18,7 @@ Auto = Literal["auto"]
 class BudgetConfig(Config):
     """One of the two is set: wall-clock ``minutes``, or ``images`` shown to the nets."""
 
-    minutes: float | None = Field(None, gt=0)
+    minutes: float | None = Field(None, gt=0, le=1_000_000)
     images: int | None = Field(None, gt=0)
 
     @model_validator(mode="after")

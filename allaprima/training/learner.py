@@ -92,6 +92,8 @@ class Learner:
         self.method.requires_grad_(False)
         for parameter in own:
             parameter.requires_grad_(True)
+        # running statistics move in the forward pass already: a fault must be able to take them back
+        before = [buffer.clone() for buffer in self.method.buffers()]
         with self.device.autocast():
             losses = self.method.step(phase, batch, moment)
         total = torch.stack([loss for name, loss in losses.items() if name not in self.method.watched]).sum()
@@ -103,6 +105,9 @@ class Learner:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.step()
+        else:
+            for buffer, kept in zip(self.method.buffers(), before, strict=True):
+                buffer.copy_(kept)
         return {name: float(loss.detach()) for name, loss in losses.items()}, fine
 
     def _is_fine(self, phase: str, total: torch.Tensor, own: list[torch.nn.Parameter]) -> bool:

@@ -27,7 +27,7 @@ FEATURE_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Outcome:
-    """``ending``: finished, stopped (asked to), early (nothing better came) or standing (there was nothing left to do)."""
+    """``ending``: finished, early (nothing better came), standing (nothing was left to do), stopped or before (asked to)."""
 
     ending: str
     num_images_seen: int
@@ -38,24 +38,29 @@ class Outcome:
 
 def train(run: Run, say: Callable[[str], None] = print) -> Outcome:
     """Train ``run`` to its budget. Ctrl-C and SIGTERM save and return. Raises UserError on what the person can mend."""
+    with claim_folder(run.folder):
+        return train_claimed(run, say)
+
+
+def train_claimed(run: Run, say: Callable[[str], None] = print) -> Outcome:
+    """``train`` for a caller who holds the folder already."""
     began = time.monotonic()
-    with claim_folder(run.folder), StopRequest() as stop:
+    with StopRequest() as stop:
         try:
             session = _prepare(run, began, say)
+            stop.can_wait = True
         except StoppedEarlyError:
-            return Outcome("stopped", 0, 0, None, time.monotonic() - began)
-        stop.can_wait = True
-        if session.learner.num_images_seen >= session.plan.total_images:
-            ending = "standing"
-        else:
-            ending = session.go(stop)
-            session.save()
-        if not (run.folder / "bundle" / "bundle.json").is_file():
-            publish.write_now(run, session.learner, session.plan.seconds_used)
+            return Outcome("before", 0, 0, None, time.monotonic() - began)
         learner, plan = session.learner, session.plan
-        return Outcome(
-            ending, learner.num_images_seen, plan.total_images, session.best.figure, time.monotonic() - began
-        )
+        ending = "standing" if learner.num_images_seen >= plan.total_images else session.go(stop)
+        learner, plan = session.learner, session.plan  # a return to a checkpoint may have replaced them
+        if ending != "standing":
+            session.save()
+        session.loader.close()
+        if not (run.folder / "bundle" / "bundle.json").is_file():
+            publish.write_now(run, learner, plan.seconds_used)
+        seconds = time.monotonic() - began
+        return Outcome(ending, learner.num_images_seen, plan.total_images, session.best.figure, seconds)
 
 
 def _prepare(run: Run, began: float, say: Callable[[str], None]) -> Session:

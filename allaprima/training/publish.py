@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import allaprima
 from allaprima.bundle import files
 from allaprima.bundle.bundle import Bundle
 from allaprima.bundle.format import Description
-from allaprima.core.files import write_atomic
+from allaprima.core.files import plain_disk_errors, write_atomic
 from allaprima.training.learner import Learner
 from allaprima.training.run import Run
 
@@ -67,13 +68,13 @@ def sample_grid(bundle: Bundle) -> Image.Image:
     return bundle.domain.to_grid(array, GRID_SIDE, scale=max(1, math.ceil(64 / max(array.shape[1:3]))))
 
 
-def write_grid(run: Run, picture: Image.Image, num_images_seen: int) -> None:
-    """``samples/000012800.png``."""
-    folder = run.folder / "samples"
-    folder.mkdir(exist_ok=True)
+def write_grid(picture: Image.Image, path: Path) -> None:
+    """A PNG, atomically; its folder is made."""
+    with plain_disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
-    write_atomic(folder / f"{num_images_seen:09d}.png", buffer.getvalue())
+    write_atomic(path, buffer.getvalue())
 
 
 def write_bundle(run: Run, bundle: Bundle, fields: dict[str, Any], preview: Image.Image) -> None:

@@ -23,6 +23,7 @@ from allaprima.training.config import RunConfig
 
 FORMAT = "allaprima-run"
 VERSION = 1
+FEWEST_PICTURES = 2  # of a split: a distance between sets needs two
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,9 @@ def exists(folder: Path) -> bool:
     """Whether ``folder`` is a run of ours. Raises UserError when it holds something else, or a newer format."""
     marker = folder / "run.json"
     if not marker.is_file():
-        strangers = [path.name for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
+        here = list(folder.iterdir()) if folder.is_dir() else []
+        # a run.yaml alone is ours: a kill came before run.json was written
+        strangers = [path.name for path in here if not path.name.startswith(".") and path.name != "run.yaml"]
         if strangers or folder.is_file():
             found = f" (it holds '{sorted(strangers)[0]}')" if strangers else ""
             raise UserError(
@@ -70,8 +73,11 @@ def exists(folder: Path) -> bool:
         return False
     try:
         values = json.loads(marker.read_text(encoding="utf-8"))
-        ours, version = values["format"] == FORMAT, int(values["version"])
-    except (OSError, ValueError, KeyError, TypeError):
+        ours, version = (
+            values["format"] == FORMAT and {"dataset", "fingerprint"} <= values.keys(),
+            int(values["version"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         ours, version = False, 0
     if not ours:
         raise UserError(f"'{folder}' was written by another program", "choose another folder for the run")
@@ -82,20 +88,45 @@ def exists(folder: Path) -> bool:
 
 def create(folder: Path, config: RunConfig, dataset: Dataset) -> Run:
     """A new run: what the dataset decides is decided now, and written down."""
-    resolved = resolve(config, dataset)
+    check(config, dataset)
+    run = Run(folder, resolve(config, dataset), dataset)
     with plain_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / "run.yaml", to_yaml(resolved))
-    write_json(
-        folder / "run.json",
-        {
-            "format": FORMAT,
-            "version": VERSION,
-            "dataset": str(dataset.folder.resolve()),
-            "fingerprint": dataset.manifest.fingerprint,
-        },
-    )
-    return Run(folder, resolved, dataset)
+    write(run)
+    return run
+
+
+def check(config: RunConfig, dataset: Dataset) -> None:
+    """Raises UserError when nets, condition or dataset do not go together; nothing is written."""
+    for split in ("train", "validation"):
+        count = len(dataset.indices(split))
+        if count < FEWEST_PICTURES:
+            raise UserError(
+                f"'{dataset.folder}' has {count} {split} pictures, and at least {FEWEST_PICTURES} are needed",
+                "prepare more pictures, or prepare them again with --validation 0.1",
+            )
+    config.method.build(dataset.domain.shape, condition_of(config, dataset))
+
+
+def write(run: Run) -> None:
+    """``run.yaml``, and ``run.json`` last: it makes the folder a run. What is written already stays as it is."""
+    text = to_yaml(run.config)
+    if not (run.folder / "run.yaml").is_file() or (run.folder / "run.yaml").read_text(encoding="utf-8") != text:
+        write_atomic(run.folder / "run.yaml", text)
+    if not (run.folder / "run.json").is_file():
+        dataset = {"dataset": str(run.dataset.folder.resolve()), "fingerprint": run.dataset.manifest.fingerprint}
+        write_json(run.folder / "run.json", {"format": FORMAT, "version": VERSION, **dataset})
+
+
+def read_config(folder: Path) -> RunConfig:
+    """The configuration of the run that stands in ``folder``. Raises UserError when it cannot be read."""
+    try:
+        values = yaml.safe_load((folder / "run.yaml").read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError("it holds no settings")
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"'{folder}/run.yaml' cannot be read: {error}", "choose another folder for a new run") from None
+    return load(RunConfig, values)
 
 
 def open_run(folder: Path, dataset: Dataset | None = None) -> Run:
@@ -109,11 +140,7 @@ def open_run(folder: Path, dataset: Dataset | None = None) -> Run:
             f"'{folder}' was begun on other pictures ('{old}'), not on '{dataset.folder}'{_sizes(folder, dataset)}",
             "give the dataset it was begun on, or choose another folder for a new run",
         )
-    try:
-        values = yaml.safe_load((folder / "run.yaml").read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"'{folder}/run.yaml' cannot be read: {error}", "choose another folder for a new run") from None
-    return Run(folder, load(RunConfig, values), dataset)
+    return Run(folder, read_config(folder), dataset)
 
 
 def _sizes(folder: Path, dataset: Dataset) -> str:

@@ -112,7 +112,7 @@ class Session:
         if rollbacks > MOST_ROLLBACKS:
             raise UserError(
                 f"Training diverges: {MOST_ROLLBACKS} returns to the last good state did not help",
-                "try a smaller step (--set training.lr=3e-4) or --set training.clip=1; the run's best generator is kept",
+                "begin a new run with a smaller step (--set training.lr=3e-4) or with --set training.clip=1",
             )
         if not self.restore():
             config, shape, old = self.run.config, self.run.dataset.domain.shape, self.learner
@@ -158,7 +158,7 @@ class Session:
         count = self.run.config.training.validation_samples
         figure = self.validator.figure(bundle.sample(count, seed=self.run.config.seed, as_="tensor"))
         grid = publish.sample_grid(bundle)
-        publish.write_grid(self.run, grid, seen)
+        publish.write_grid(grid, self.run.folder / "samples" / f"{seen:09d}.png")
         is_best = self.best.offer(figure, seen)
         if is_best:
             made["validation_kernel_distance"] = round(figure, 6)

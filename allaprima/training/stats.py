@@ -23,9 +23,10 @@ class Diary:
         with plain_disk_errors(self.path), open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps({"num_images_seen": num_images_seen, **values}) + "\n")
         if self._board is not None:
-            for name, value in values.items():
-                self._board.add_scalar(name, value, num_images_seen)
-            self._board.flush()
+            with plain_disk_errors(self.path):
+                for name, value in values.items():
+                    self._board.add_scalar(name, value, num_images_seen)
+                self._board.flush()
 
     def close(self) -> None:
         if self._board is not None:
@@ -53,4 +54,5 @@ def _open_board(folder: Path, purge_step: int) -> Any:
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder), purge_step=purge_step or None)
+    with plain_disk_errors(folder):
+        return SummaryWriter(str(folder), purge_step=purge_step or None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,8 +16,8 @@ class Best:
     ticks_since: int = 0
 
     def offer(self, figure: float, num_images_seen: int) -> bool:
-        """Whether ``figure`` (lower is better) is the best so far."""
-        if self.figure is not None and not figure < self.figure:
+        """Whether ``figure`` (lower is better) is the best so far; one that is not finite never is."""
+        if not math.isfinite(figure) or (self.figure is not None and figure >= self.figure):
             self.ticks_since += 1
             return False
         self.figure, self.num_images_seen, self.ticks_since = figure, num_images_seen, 0

@@ -35,7 +35,6 @@ class Limits:
     max_pixels: int = 80_000_000
     flat_levels: int = 4
     keep_noise: bool = False
-    keep_duplicates: bool = False
 
 
 @dataclass(frozen=True)

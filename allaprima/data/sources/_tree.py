@@ -14,6 +14,7 @@ from posixpath import basename, dirname, normpath, splitext
 from typing import Any
 
 from allaprima.core.errors import UserError
+from allaprima.data.refused import Refused
 from allaprima.data.sources import Item, LeftOut, Listing, Reader
 
 METADATA = ("metadata.jsonl", "metadata.csv")
@@ -65,7 +66,11 @@ def listing(
         caption = splitext(path)[0] + ".txt"
         text = columns.pop("text", None)
         if text is None and caption in captions:
-            text = read(caption).decode("utf-8", "replace").strip()
+            try:
+                text = read(caption).decode("utf-8", "replace").strip()
+            except (OSError, Refused) as error:  # the picture itself may be sound
+                why = error.reason if isinstance(error, Refused) else f"cannot be opened: {error.strerror}"
+                left.append(LeftOut(printable(caption), "unreadable", f"{why}; its picture has no text"))
         if caption in captions:
             used_captions.add(caption)
         inner = path.split("/")[len(root) : -1]
@@ -128,7 +133,13 @@ def _metadata(files: Mapping[str, Any], read: Callable[[str], bytes]) -> tuple[M
         name = basename(path)
         if name not in METADATA:
             continue
-        rows = _jsonl(path, read(path)) if name.endswith(".jsonl") else _csv(path, read(path))
+        try:
+            data = read(path)
+        except OSError as error:
+            raise UserError(
+                f"'{path}' cannot be opened: {error.strerror}", "allow reading it, or delete the file"
+            ) from None
+        rows = _jsonl(path, data) if name.endswith(".jsonl") else _csv(path, data)
         for line, row in rows:
             file_name = row.pop("file_name", None)
             if not isinstance(file_name, str) or not file_name:

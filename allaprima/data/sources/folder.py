@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from allaprima.data.checks.unreadable import SUFFIXES
 from allaprima.data.sources import LeftOut, Listing, Request
 from allaprima.data.sources._tree import is_ignored, listing, printable
 
 FALLBACK = True  # an IDX set is a folder too
-PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"}
 
 
 def accepts(source: str) -> bool:
@@ -86,7 +86,7 @@ def _walk(
         if stat.S_ISDIR(found.st_mode):
             before = len(files)
             _walk(root, path, seen, files, folders, left)
-            if os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES and len(files) == before:
+            if os.path.splitext(name)[1].lower() in SUFFIXES and len(files) == before:
                 left.append(LeftOut(printable(path), "unreadable", "a folder, not a picture"))
             else:
                 folders.append(path)

@@ -10,6 +10,7 @@ import gzip
 import os
 import re
 import struct
+import zlib
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from allaprima.data.sources._rows import Rows
 
 IMAGES, LABELS = 0x00000803, 0x00000801  # uint8 in three dimensions, uint8 in one
 PART = re.compile(r"(?P<set>.*?)(?P<part>train|t10k|test|val|valid|validation)-images", re.IGNORECASE)
+DAMAGED = (OSError, EOFError, zlib.error)  # what a gzip stream raises
 SPLIT_OF = {"train": "train", "t10k": "test", "test": "test"}
 
 
@@ -101,7 +103,7 @@ def _magic(file: Path) -> int:
     try:
         with _open(file) as stream:
             head = stream.read(4)
-    except (OSError, EOFError):
+    except DAMAGED:
         return -1
     return int.from_bytes(head, "big") if len(head) == 4 else -1
 
@@ -110,7 +112,7 @@ def _header(file: Path, fields: int) -> tuple[int, ...]:
     try:
         with _open(file) as stream:
             return struct.unpack(f">{fields}I", stream.read(4 * fields))
-    except (OSError, EOFError, struct.error) as error:
+    except (*DAMAGED, struct.error) as error:
         raise UserError(f"'{file}' has no complete IDX header", "fetch the file again") from error
 
 
@@ -133,7 +135,7 @@ def _labels(images: Path, count: int) -> np.ndarray | None:
     try:
         with _open(file) as stream:
             data = stream.read(8 + count)[8:]
-    except (OSError, EOFError) as error:
+    except DAMAGED as error:
         raise UserError(f"'{file}' is damaged: {error}", "fetch the file again") from error
     if len(data) < count:
         raise UserError(f"'{file}' ends after {len(data):,} of {count:,} labels", "fetch the file again")

@@ -92,7 +92,7 @@ def _header(archive: zipfile.ZipFile, source: str, name: str) -> tuple[tuple[int
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, fortran, dtype = read(stream)
             return shape, fortran, dtype, stream.tell()
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
+    except Exception as error:  # every decompressor has its own exceptions
         raise UserError(
             f"The array '{name}' in '{source}' cannot be read: {error}", "save it again with np.savez"
         ) from error
@@ -121,7 +121,7 @@ def _values(archive: zipfile.ZipFile, source: str, name: str) -> np.ndarray:
     try:
         with archive.open(f"{name}.npy") as stream:
             return np.lib.format.read_array(stream, allow_pickle=False)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # every decompressor has its own exceptions
         raise UserError(
             f"The array '{name}' in '{source}' cannot be read: {error}", "save it as numbers or text"
         ) from error
