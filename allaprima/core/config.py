@@ -92,14 +92,20 @@ def validate(model: type[C], values: Mapping[str, Any]) -> C:
         return model.model_validate(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(_keys(first["loc"]))
         if first["type"] == "extra_forbidden":
             owner, key = _owner(model, first["loc"])
             raise UserError(f"Unknown setting '{where}'", suggest(key, owner.model_fields)) from None
         raise UserError(
-            f"Setting '{where}' cannot be {first.get('input')!r}: {first['msg'].lower()}",
+            f"Setting '{where}' cannot be {first.get('input')!r}: {first['msg'].lower().removeprefix('value error, ')}",
             "change the value, or leave it out to use the default",
         ) from None
+
+
+def _keys(path: tuple[Any, ...]) -> list[str]:
+    """The settings' own names in pydantic's path, which also tells places in lists and branches of unions."""
+    kinds = {"int", "float", "str", "bool"}
+    return [part for part in path if isinstance(part, str) and part.isidentifier() and part not in kinds]
 
 
 def _owner(model: type[BaseModel], path: tuple[Any, ...]) -> tuple[type[BaseModel], str]:

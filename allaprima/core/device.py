@@ -55,7 +55,8 @@ class Device:
         """For the plan and the card, such as ``cpu, 2 threads, bf16``."""
         if self.torch.type == "cuda":
             return f"{torch.cuda.get_device_name()}, {self.precision}"
-        return f"{self.torch.type}, {torch.get_num_threads()} threads, {self.precision}"
+        threads = torch.get_num_threads()
+        return f"{self.torch.type}, {threads} thread{'s' if threads > 1 else ''}, {self.precision}"
 
 
 def keep_freed_memory() -> None:

@@ -102,7 +102,7 @@ def sha256_file(path: Path) -> str:
 
 @contextlib.contextmanager
 def plain_disk_errors(path: Path) -> Iterator[None]:
-    """Turn 'no space', 'read-only' and 'not allowed' into UserError; other errors pass."""
+    """Turn what the operating system says of a place (full, read-only, no folder, not allowed) into UserError."""
     try:
         yield
     except OSError as error:
@@ -111,6 +111,11 @@ def plain_disk_errors(path: Path) -> Iterator[None]:
             errno.EDQUOT: ("The disk quota is used up", "free some space, then give the same command again"),
             errno.EROFS: ("The disk is read-only", "choose a folder on another disk"),
             errno.EACCES: ("No permission to write", "choose a folder that you own"),
+            errno.ENOTDIR: ("Cannot write there: a part of the path is a file", "choose another folder"),
+            errno.EEXIST: ("Cannot write there: a file of that name is in the way", "choose another name"),
+            errno.EISDIR: ("Cannot write there: a folder of that name is in the way", "choose another name"),
+            errno.ENOENT: ("Cannot write there: the folder cannot be made", "choose a folder that exists"),
+            errno.EPERM: ("No permission to write", "choose a folder that you own"),
             errno.EIO: ("The disk reported an input/output error", "check the disk, or choose a folder on another one"),
         }
         if error.errno not in remedies:

@@ -18,8 +18,7 @@ from allaprima.data import labels as labelling
 from allaprima.data.checks import Prints, having
 from allaprima.data.report import causes, say
 from allaprima.data.sources import LeftOut, Listing
-from allaprima.data import split
-from allaprima.data.split import GIVEN, SPLITS, TRAIN, VALIDATION, assign
+from allaprima.data.split import FEWEST_IN_SPLIT, GIVEN, SPLITS, TRAIN, VALIDATION, assign
 from allaprima.data.worker import Outcome
 
 if TYPE_CHECKING:
@@ -81,12 +80,12 @@ def select(listing: Listing, outcomes: list[Outcome], config: PrepareConfig, arr
 def _check_splits(splits: np.ndarray, config: PrepareConfig, left: list[LeftOut]) -> None:
     """Training needs pictures to learn from and, where they are wanted, to validate on."""
     train, validation = (int((splits == number).sum()) for number in (TRAIN, VALIDATION))
-    if train < split.FEWEST:
+    if train < FEWEST_IN_SPLIT:
         raise UserError(
             f"Of {len(splits):,} usable pictures {train or 'none'} would be left to learn from{causes(left)}",
             "add pictures to the source's train split that are not in its others as well",
         )
-    if config.validation > 0 and validation < split.FEWEST:
+    if config.validation > 0 and validation < FEWEST_IN_SPLIT:
         raise UserError(
             f"Of {len(splits):,} usable pictures {validation or 'none'} could be held out to validate on{causes(left)}",
             "give several pictures of each class, or use no labels with --labels none",

@@ -69,9 +69,7 @@ class Dataset:
         try:
             manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
         except ValidationError as error:
-            raise UserError(
-                f"'{folder}/{MANIFEST}' is damaged: {error.errors()[0]['msg']}", REMEDY
-            ) from None
+            raise UserError(f"'{folder}/{MANIFEST}' is damaged: {error.errors()[0]['msg']}", REMEDY) from None
         if manifest.version > VERSION:
             raise UserError(f"'{folder}' was prepared by a newer allaprima", "upgrade: pip install -U allaprima")
         return cls(folder, manifest)

@@ -15,7 +15,7 @@ import numpy as np
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 SPLITS = ("train", "validation", "test")  # by number
-FEWEST = 2  # pictures of a split: distances between sets cannot be estimated from fewer
+FEWEST_IN_SPLIT = 2  # pictures of a split: distances between sets cannot be estimated from fewer
 GIVEN = {None: -1, "train": TRAIN, "validation": VALIDATION, "test": TEST}
 
 
@@ -27,7 +27,7 @@ def assign(
     ``digests`` void16 ``[N]``; ``labels`` and ``groups`` int64 ``[N]``; ``given`` int64 ``[N]`` is the source's own
     split or -1. A split that the source brings is kept; what it lacks is cut from the rest, as a share of each class:
     at least one picture where the class has three groups or more. A wanted split (share above 0) that still has fewer
-    than ``FEWEST`` pictures is topped up, see ``_top_up``; classes of a single picture may leave nothing to do so.
+    than ``FEWEST_IN_SPLIT`` pictures is topped up, see ``_top_up``; classes of a single picture may leave nothing to do so.
     """
     splits = np.zeros(len(digests), np.int64)
     # a group with a picture in a split of the source belongs there whole, in the most held-out one
@@ -53,8 +53,8 @@ def assign(
     splits[free] = [split_of_group[int(group)] for group in groups[free]]
     candidates = list(first_of_group.items())
     for split, wanted in ((VALIDATION, validation), (TEST, test)):
-        if wanted > 0 and (splits == split).sum() < FEWEST:
-            _top_up(splits, split, max(FEWEST, round(shares[split] * len(free))), candidates, labels, groups)
+        if wanted > 0 and (splits == split).sum() < FEWEST_IN_SPLIT:
+            _top_up(splits, split, max(FEWEST_IN_SPLIT, round(shares[split] * len(free))), candidates, labels, groups)
     return splits.astype(np.uint8)
 
 

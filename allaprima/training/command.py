@@ -72,12 +72,13 @@ def open_or_prepare(source: str, size: str, say: Callable[[str], None]) -> Datas
 
     config = validate(PrepareConfig, {"size": size})
     target = Path("datasets") / f"{Path(source).stem or 'pictures'}-{'x'.join(str(side) for side in config.size)}"
-    say(f"preparing '{source}' as '{target}'")
     try:
-        return prepare(source, target, config)
+        dataset = prepare(source, target, config)
     except UserError as error:
         by_hand = f"allaprima prepare {source} {target} --size {size}"
         raise UserError(error.problem, f"{error.remedy}\n  → options belong to: {by_hand}") from error
+    say(f"'{source}' is prepared as '{target}'")
+    return dataset
 
 
 def _go_on(run: runs.Run, asked: RunConfig, changes: Sequence[str]) -> runs.Run:
@@ -94,7 +95,10 @@ def _go_on(run: runs.Run, asked: RunConfig, changes: Sequence[str]) -> runs.Run:
 
 def describe(outcome: Outcome, folder: Path) -> str:
     """The closing words."""
-    figure = "" if outcome.best_figure is None else f", best kernel distance {outcome.best_figure:.4f}"
+    best = outcome.best
+    figure = ""
+    if best.figure is not None:
+        figure = f"; kept: the generator at {best.num_images_seen:,} images, kernel distance {best.figure:.4f}"
     words = {
         "finished": f"finished: {outcome.num_images_seen:,} images{figure}",
         "early": f"stopped early, nothing better came: {outcome.num_images_seen:,} images{figure}",

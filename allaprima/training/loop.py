@@ -20,6 +20,7 @@ from allaprima.training.learner import Learner
 from allaprima.training.run import Run
 from allaprima.training.session import Session
 from allaprima.training.signals import StoppedEarlyError, StopRequest
+from allaprima.training.stopping import Best
 
 FEATURE_SECONDS = 40.0  # a feature network that judges gets at most this, and at most a tenth of the budget
 FEATURE_SHARE = 0.1
@@ -32,7 +33,7 @@ class Outcome:
     ending: str
     num_images_seen: int
     total_images: int
-    best_figure: float | None
+    best: Best
     seconds: float
 
 
@@ -50,7 +51,7 @@ def train_claimed(run: Run, say: Callable[[str], None] = print) -> Outcome:
             session = _prepare(run, began, say)
             stop.can_wait = True
         except StoppedEarlyError:
-            return Outcome("before", 0, 0, None, time.monotonic() - began)
+            return Outcome("before", 0, 0, Best(), time.monotonic() - began)
         learner, plan = session.learner, session.plan
         ending = "standing" if learner.num_images_seen >= plan.total_images else session.go(stop)
         learner, plan = session.learner, session.plan  # a return to a checkpoint may have replaced them
@@ -60,7 +61,7 @@ def train_claimed(run: Run, say: Callable[[str], None] = print) -> Outcome:
         if not (run.folder / "bundle" / "bundle.json").is_file():
             publish.write_now(run, learner, plan.seconds_used)
         seconds = time.monotonic() - began
-        return Outcome(ending, learner.num_images_seen, plan.total_images, session.best.figure, seconds)
+        return Outcome(ending, learner.num_images_seen, plan.total_images, session.best, seconds)
 
 
 def _prepare(run: Run, began: float, say: Callable[[str], None]) -> Session:

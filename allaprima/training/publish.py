@@ -91,7 +91,7 @@ def write_now(run: Run, learner: Learner, seconds: float) -> None:
 def card(bundle: Bundle) -> str:
     """A model card in Markdown."""
     made, shape = bundle.description.provenance, bundle.domain.config
-    parameters = sum(value.numel() for net in bundle.nets.values() for value in net.state_dict().values())
+    parameters = sum(parameter.numel() for net in bundle.nets.values() for parameter in net.parameters())
     classes = ", ".join(bundle.classes) or "none"
     figure = made["validation_kernel_distance"]
     shown = (
@@ -104,7 +104,7 @@ def card(bundle: Bundle) -> str:
 | | |
 |---|---|
 | Pictures | {shape.width} × {shape.height}, {shape.channels} channels |
-| Method | {made["method"]}: {bundle.description.generator.component_name()} generator, {parameters:,} parameters |
+| Method | {made["method"]}: {bundle.description.generator.component_name()} generator, {parameters:,} parameters in all |
 | Classes | {classes} |
 | Trained on | {made["training_pictures"]:,} pictures (fingerprint `{made["dataset_fingerprint"][:16]}`) |
 | Training | {made["images_seen"]:,} images seen, {made["minutes"]} minutes, seed {made["seed"]} |

@@ -60,6 +60,11 @@ class Session:
         path, problems = checkpoint.newest(self.run.checkpoints)
         for problem in problems:
             self.say(f"passed over a damaged checkpoint: {problem}")
+        if path is None and problems:
+            raise UserError(
+                f"Every checkpoint of '{self.run.folder}' is damaged",
+                f"its generator still paints; to begin again, choose another folder or delete '{self.run.checkpoints}'",
+            )
         if path is None:
             return False
         tensors, state = checkpoint.load(path)
@@ -162,5 +167,6 @@ class Session:
         is_best = self.best.offer(figure, seen)
         if is_best:
             made["validation_kernel_distance"] = round(figure, 6)
+            bundle, fields = publish.as_bundle(self.run, self.learner, made)
             publish.write_bundle(self.run, bundle, fields, grid)
         return figure, is_best

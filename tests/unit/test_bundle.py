@@ -126,6 +126,36 @@ def test_a_vae_reconstructs_and_encodes_pictures_of_any_size(vae: Bundle) -> Non
     assert torch.equal(vae.reconstruct(pictures, as_="tensor"), vae.decode(latents))
 
 
+def test_without_a_label_each_picture_comes_back_as_of_the_class_that_suits_it_best() -> None:
+    classes = ["cat", "fish", "tree", "vase"]
+    vae = untrained(16, classes=classes, latent_dim=8, generator=CONV, encoder=CONV)
+    # untrained classes are all alike: pull them apart, so that the class matters
+    for parameter in vae.condition.parameters():
+        parameter.mul_(20)
+    pictures = torch.cat([vae.sample(6, seed=place, label=name, as_="tensor") for place, name in enumerate(classes)])
+
+    def errors(label: str | None) -> torch.Tensor:
+        return (vae.reconstruct(pictures, label, as_="tensor") - pictures).square().flatten(1).sum(1)
+
+    fixed = torch.stack([errors(name) for name in classes])
+    assert len(fixed.argmin(0).unique()) > 1  # or else one fixed label would do
+    torch.testing.assert_close(errors(None), fixed.min(0).values)
+    assert torch.equal(vae.likeliest(pictures), fixed.argmin(0))
+    chosen = [classes[place] for place in vae.likeliest(pictures)]
+    torch.testing.assert_close(vae.encode(pictures), vae.encode(pictures, chosen))
+    assert len(vae.reconstruct(vae.domain.to_pictures(vae.domain.to_array(pictures)))) == len(pictures)
+
+
+def test_among_too_many_classes_a_label_is_asked_for() -> None:
+    vae = untrained(16, classes=[f"c{i}" for i in range(65)], latent_dim=8, generator=CONV, encoder=CONV)
+    pictures = vae.sample(2, as_="tensor")
+    for ask in (vae.encode, vae.reconstruct):
+        with pytest.raises(UserError, match="65 classes") as error:
+            ask(pictures)
+        assert "label=" in error.value.remedy
+        assert len(ask(pictures, "c3")) == 2
+
+
 def test_interpolation_begins_and_ends_with_its_ends(vae: Bundle) -> None:
     start, end = vae.latents(2, seed=3)
     way = vae.interpolate(start, end, steps=5, as_="tensor")

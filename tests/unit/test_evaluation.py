@@ -202,6 +202,27 @@ def test_a_split_without_pictures_is_refused(tiny_dataset: Path, bundle: Bundle,
         evaluate(tmp_path / "run", Dataset.open(tmp_path / "d"), bundle, DEVICE, features="pixels")
 
 
+def test_a_report_with_real_pictures_never_goes_into_a_bundle(
+    dataset: Dataset, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path / "run", dataset, bundle)
+    save(bundle, tmp_path / "bare")
+    before = [sorted((tmp_path / name).iterdir()) for name in ("run/bundle", "bare")]
+    monkeypatch.chdir(tmp_path / "bare")
+    for where, expected in ((run / "bundle", run / "report"), (Path("."), tmp_path / "bare-report")):
+        found = evaluate(where, dataset, bundle, DEVICE, count=20, features="pixels")
+        assert found.folder == expected
+        assert (expected / "report.html").is_file()
+    assert [sorted((tmp_path / name).iterdir()) for name in ("run/bundle", "bare")] == before
+
+
+def test_a_report_names_no_place_on_this_machine(report: Report, run: Path, dataset: Dataset) -> None:
+    for name in ("report.html", "report.json"):
+        text = (report.folder / name).read_text(encoding="utf-8")
+        assert str(dataset.folder.parent) not in text
+        assert str(run.parent) not in text
+
+
 def test_a_bare_bundle_needs_a_dataset_and_says_so(bundle: Bundle, dataset: Dataset, tmp_path: Path) -> None:
     save(bundle, tmp_path / "bare")
     with pytest.raises(UserError, match="--dataset"):

@@ -267,8 +267,9 @@ def test_validator_is_quick_enough_to_be_asked_often(dataset: Dataset, features:
 def test_validator_needs_two_pictures(tiny: Dataset) -> None:
     np.save(tiny.folder / "splits.npy", np.zeros(len(tiny), np.uint8))
     data = Dataset.open(tiny.folder)
-    with pytest.raises(UserError, match="0 validation pictures"):
+    with pytest.raises(UserError, match="0 validation pictures") as error:
         Validator(data, DEVICE, FEATURES.get("pixels").load_or_train(data, DEVICE))
+    assert "--validation 0.1" in error.value.remedy
 
 
 def test_features_know_garments_that_they_never_saw(shared_data: Path, tiny_dataset: Path, tmp_path: Path) -> None:
@@ -276,7 +277,7 @@ def test_features_know_garments_that_they_never_saw(shared_data: Path, tiny_data
     folder = shared_data / "fashion-mnist"
     pixels = np.frombuffer(gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes()), np.uint8, offset=16)
     labels = np.frombuffer(gzip.decompress((folder / "t10k-labels-idx1-ubyte.gz").read_bytes()), np.uint8, offset=8)
-    data = write_shapes(tmp_path / "garments", 30, 28, 1, template=tiny_dataset).folder
+    data = write_shapes(tmp_path / "garments", 2400, 28, 1, template=tiny_dataset).folder
     np.save(data / "images.npy", pixels.reshape(-1, 28, 28, 1)[:2400])
     np.save(data / "labels.npy", labels[:2400].astype(np.int64))
     np.save(data / "splits.npy", (np.arange(2400) >= 1800).astype(np.uint8) * 2)

@@ -295,9 +295,31 @@ def no_pictures(folder):
         path.unlink()
 
 
+def nothing_new_to_learn(folder):
+    """Every picture of train is in test too."""
+    for path in sorted(folder.glob("*/*.png")):
+        for split in ("train", "test"):
+            (folder / split).mkdir(exist_ok=True)
+            (folder / split / path.name).write_bytes(path.read_bytes())
+        path.unlink()
+    for name in ("cats", "dogs"):
+        (folder / name).rmdir()
+
+
+def a_class_each(folder):
+    for path in sorted(folder.glob("*/*.png")):
+        place = folder / f"class{path.stem}"
+        place.mkdir()
+        path.rename(place / path.name)
+    for name in ("cats", "dogs"):
+        (folder / name).rmdir()
+
+
 @pytest.mark.parametrize(
     ("spoil", "problem", "remedy"),
     [
+        (nothing_new_to_learn, r"none would be left to learn from \(left out: 32 duplicate\)", "train split"),
+        (a_class_each, "Of 32 usable pictures none could be held out to validate on", "--labels none"),
         (missing_labels, "1 of 33 pictures have no label, for example 'loose.png'", "--labels none"),
         (empty_class, "Class 'birds' has no usable pictures", "delete it"),
         (broken_class, r"Class 'birds' has no usable pictures \(left out: 1 unreadable\)", "delete it"),
@@ -312,6 +334,38 @@ def test_bad_input_is_a_plain_message_and_nothing_is_written(folder, tmp_path, s
         prepare(folder, tmp_path / "d", SMALL, workers=1)
     assert remedy in error.value.remedy
     nothing_left(tmp_path, "source")
+
+
+def test_ten_pictures_are_enough_for_every_split(tmp_path):
+    (tmp_path / "source").mkdir()
+    for index in range(10):
+        drawn(index).save(tmp_path / "source" / f"{index}.png")
+    dataset = prepare(tmp_path / "source", tmp_path / "d", SMALL, workers=1)
+    assert dataset.manifest.split_counts == {"train": 6, "validation": 2, "test": 2}
+
+
+@pytest.mark.parametrize("name", ["images.npy", "labels.npy", "splits.npy"])
+@pytest.mark.parametrize("damage", ["gone", "empty", "cut", "other"])
+def test_a_damaged_array_is_said_plainly_and_prepared_again_with_force(folder, tmp_path, name, damage):
+    path = prepare(folder, tmp_path / "d", SMALL, workers=1).folder / name
+    whole = path.read_bytes()
+    path.unlink()
+    if damage == "other":
+        np.save(path, np.zeros(3, np.float32))
+    elif damage != "gone":
+        path.write_bytes(b"" if damage == "empty" else whole[:-5])
+    with pytest.raises(UserError, match=rf"{name}' is damaged") as error:
+        Dataset.open(tmp_path / "d")
+    assert "--force" in error.value.remedy
+    prepare(folder, tmp_path / "d", SMALL, workers=1, force=True)
+    assert path.read_bytes() == whole
+
+
+def test_damaged_records_are_said_plainly(folder, tmp_path):
+    dataset = prepare(folder, tmp_path / "d", SMALL, workers=1)
+    (dataset.folder / "records.jsonl").unlink()
+    with pytest.raises(UserError, match=r"records\.jsonl' is damaged"):
+        _ = dataset.records
 
 
 def test_unlabelled_pictures_can_be_dropped_or_labels_ignored(folder, tmp_path):

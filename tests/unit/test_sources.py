@@ -6,6 +6,8 @@ import json
 import os
 import struct
 import zipfile
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -200,6 +202,81 @@ def test_idx_files_that_do_not_fit_are_plain_errors(tmp_path):
     labels.write_bytes((tmp_path / "n" / labels.name).read_bytes())
     with pytest.raises(UserError, match="13 labels for 12 pictures"):
         find(str(tmp_path / "m")).scan(str(tmp_path / "m"), REQUEST)
+
+
+def garble(path):
+    """A valid gzip header, and then what no inflater understands."""
+    path.write_bytes(path.read_bytes()[:10] + b"\xff" * 200)
+
+
+def test_damaged_gzip_files_are_no_traceback(tmp_path):
+    idx(tmp_path / "m", "train", 12)
+    garble(tmp_path / "m" / "train-labels-idx1-ubyte.gz")
+    with pytest.raises(UserError, match="no complete IDX header"):
+        find(str(tmp_path / "m")).scan(str(tmp_path / "m"), REQUEST)
+    images = tmp_path / "m" / "train-images-idx3-ubyte.gz"
+    garble(images)
+    with pytest.raises(UserError, match="no kind of source"):
+        find(str(images))
+    assert find(str(tmp_path / "m")).__name__.endswith("folder")
+
+
+def test_labels_damaged_behind_their_header_are_no_traceback(tmp_path):
+    count = 300_000  # the stream is read ahead: the damage must lie far behind
+    idx(tmp_path / "m", "train", count, side=1)
+    path = tmp_path / "m" / "train-labels-idx1-ubyte.gz"
+    packer = zlib.compressobj(wbits=31)
+    sound = struct.pack(">2I", 0x801, count) + np.random.default_rng(0).bytes(200_000)
+    path.write_bytes(packer.compress(sound) + packer.flush(zlib.Z_FULL_FLUSH) + b"\xff" * 200)
+    with pytest.raises(UserError, match="is damaged"):
+        find(str(tmp_path / "m")).scan(str(tmp_path / "m"), REQUEST)
+
+
+@pytest.mark.parametrize("name", ["images", "labels"])
+def test_a_damaged_member_of_an_npz_is_no_traceback(tmp_path, name):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, images=np.zeros((6, 8, 8), np.uint8), labels=np.arange(6))
+    with zipfile.ZipFile(path) as archive:
+        member = archive.getinfo(f"{name}.npy")
+        file = archive.open(member)
+        start = archive.fp.tell()  # behind the local header
+        file.close()
+    data = bytearray(path.read_bytes())
+    data[start : start + 20] = b"\xff" * 20
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=f"array '{name}' in .* cannot be read"):
+        find(str(path)).scan(str(path), REQUEST)
+
+
+def forbid(monkeypatch, suffix):
+    """Files that end like this may not be read (a mode would not stop the superuser)."""
+    read = Path.read_bytes
+
+    def guarded(path):
+        if path.name.endswith(suffix):
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", guarded)
+
+
+def test_a_caption_that_cannot_be_read_costs_only_the_text(tmp_path, monkeypatch):
+    for name, content in {"a.png": png(), "a.txt": b"a cat", "b.png": png(1)}.items():
+        (tmp_path / name).write_bytes(content)
+    forbid(monkeypatch, ".txt")
+    listing = find(str(tmp_path)).scan(str(tmp_path), REQUEST)
+    assert [(item.name, item.text) for item in listing.items] == [("a.png", None), ("b.png", None)]
+    assert [(one.name, one.reason) for one in listing.left_out] == [
+        ("a.txt", "cannot be opened: Permission denied; its picture has no text")
+    ]
+
+
+def test_metadata_that_cannot_be_read_is_a_plain_error(tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(png())
+    (tmp_path / "metadata.csv").write_text("file_name,text\na.png,x\n")
+    forbid(monkeypatch, ".csv")
+    with pytest.raises(UserError, match=r"'metadata\.csv' cannot be opened: Permission denied"):
+        find(str(tmp_path)).scan(str(tmp_path), REQUEST)
 
 
 def test_an_idx_file_that_was_cut_short_loses_only_its_end(tmp_path):

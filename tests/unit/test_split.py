@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allaprima.data.split import TEST, TRAIN, VALIDATION, assign
+from allaprima.data.split import FEWEST_IN_SPLIT, TEST, TRAIN, VALIDATION, assign
 
 
 def digests_of(numbers):
@@ -62,7 +62,8 @@ def test_every_class_of_three_or_more_is_in_every_split(sizes, share):
         counts = [int((splits[labels == label] == split).sum()) for split in (TRAIN, VALIDATION, TEST)]
         if size >= 3:
             assert min(counts) >= 1
-            assert all(abs(count - share * size) <= 1 for count in counts[1:])
+            if sum(size >= 3 for size in sizes) >= FEWEST_IN_SPLIT:  # or else the splits are topped up
+                assert all(abs(count - share * size) <= 1 for count in counts[1:])
         assert counts[TRAIN] >= 1
 
 
@@ -79,3 +80,36 @@ def test_a_split_that_the_source_brings_is_neither_grown_nor_cut(brought):
 def test_shares_of_nothing_leave_everything_to_learn_from():
     splits = assign(digests_of(range(1, 21)), np.zeros(20, int), np.arange(20), np.full(20, -1), 0.0, 0.0)
     assert splits.tolist() == [TRAIN] * 20
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=40).filter(lambda sizes: sum(n - 1 for n in sizes) >= 6))
+def test_small_classes_are_topped_up_to_splits_that_can_be_measured_on(sizes):
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    digests = digests_of(np.random.default_rng(1).permutation(len(labels)) + 1)
+    splits = assign(digests, labels, np.arange(len(labels)), np.full(len(labels), -1), 0.1, 0.1)
+    counts = np.bincount(splits, minlength=3)
+    assert counts[[VALIDATION, TEST]].min() >= FEWEST_IN_SPLIT
+    assert counts[TRAIN] == counts.max()
+    assert set(labels[splits == TRAIN]) == set(labels)
+
+
+def test_pairs_in_many_classes_give_the_share_that_was_asked_for():
+    labels = np.repeat(np.arange(30), 2)
+    splits = assign(digests_of(range(1, 61)), labels, np.arange(60), np.full(60, -1), 0.1, 0.1)
+    assert np.bincount(splits).tolist() == [48, 6, 6]
+    assert set(labels[splits == TRAIN]) == set(range(30))
+
+
+def test_topping_up_keeps_duplicates_together_and_train_the_largest():
+    groups = np.array([0] * 7 + list(range(1, 9)))  # the seven come first by content, and are too many
+    splits = assign(digests_of(range(1, 16)), np.zeros(15, int), groups, np.full(15, -1), 0.0, 0.05)
+    assert len(set(splits[groups == 0])) == 1
+    assert (splits == TRAIN).sum() > (splits == TEST).sum() >= FEWEST_IN_SPLIT
+    assert (splits == VALIDATION).sum() == 0
+
+
+def test_a_single_picture_that_the_source_holds_out_gets_company():
+    given_splits = np.array([VALIDATION] + [TRAIN] * 29)
+    splits = assign(digests_of(range(1, 31)), np.zeros(30, int), np.arange(30), given_splits, 0.1, 0.1)
+    assert splits[0] == VALIDATION
+    assert np.bincount(splits).tolist() == [25, 2, 3]

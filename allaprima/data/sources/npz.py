@@ -55,8 +55,12 @@ class Reader:
 
 
 def scan(source: str, request: Request) -> Listing:
-    """Raises UserError when no array of pictures is there, or one has another type or shape."""
-    with zipfile.ZipFile(source) as archive:
+    """Raises UserError when no array of pictures is there, or one is damaged or has another type or shape."""
+    try:
+        opened = zipfile.ZipFile(source)
+    except Exception as error:  # whatever a damaged directory provokes
+        raise UserError(f"'{source}' is a damaged archive: {error}", "save it again with np.savez") from error
+    with opened as archive:
         arrays = {name.removesuffix(".npy") for name in archive.namelist()}
         parts = [name for name in PARTS if name in arrays]
         if not parts:
