@@ -7,7 +7,7 @@ Operations are counted by hand (torch's counter does not see ``autograd.grad``):
 pass 3 F, or 2 F where only inputs or only weights need a gradient; R1 or R2 costs 4 F of the samples it is computed on
 (forward, gradient of the input, and twice that for the weights of both).
 
-    python benchmarks/train_speed.py [--seconds 6]
+    python benchmarks/train_speed.py [--seconds 6] [--methods gan] [--set method.generator.width=64 ...]
 
 The last line is JSON.
 """
@@ -18,11 +18,13 @@ import argparse
 import json
 import statistics
 import time
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 import allaprima  # noqa: F401 - sets how threads wait, before they start
+from allaprima.core.config import load
 from allaprima.core.device import Device
 from allaprima.data.batch import Batch
 from allaprima.domains import Shape
@@ -37,14 +39,16 @@ def forward_flops(net: nn.Module, *inputs: torch.Tensor) -> float:
     """Two operations for each multiplication of the convolutions and dense layers of one forward pass, for one sample."""
     total = 0.0
 
-    def count(layer: nn.Module, _: object, output: torch.Tensor) -> None:
+    def count(layer: nn.Module, given: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         nonlocal total
         weight = layer.weight
         assert isinstance(weight, torch.Tensor)
-        places = output[0, 0].numel() if weight.dim() > 2 else 1
+        # a convolution uses its whole kernel at each place of its output, a transposed one at each place of its input
+        map_ = given[0] if isinstance(layer, nn.ConvTranspose2d) else output
+        places = map_[0, 0].numel() if weight.dim() > 2 else 1
         total += 2 * weight.numel() * places
 
-    layers = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    layers = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)]
     hooks = [layer.register_forward_hook(count) for layer in layers]
     with torch.no_grad():
         net(*inputs)
@@ -96,9 +100,9 @@ def _wait(device: Device) -> None:
         torch.cuda.synchronize()
 
 
-def measure(method: str, size: int, device: Device, seconds: float) -> dict[str, float]:
+def measure(method: str, size: int, device: Device, seconds: float, changes: Sequence[str]) -> dict[str, float]:
     """Medians over rounds, each with its own peak, so that a drifting machine drifts in both."""
-    config = RunConfig.model_validate({"method": method, "condition": "none"})
+    config = load(RunConfig, {}, [f"method={method}", "condition=none", *changes])
     shape, batch_size = Shape(3, (size, size)), config.training.batch_size
     learner = Learner(config, shape, none.Config(), device, seed=0)
     samples = (torch.rand(batch_size, 3, size, size) * 2 - 1).to(device.torch)
@@ -120,13 +124,15 @@ def measure(method: str, size: int, device: Device, seconds: float) -> dict[str,
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=4.0, help="a round's length")
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--methods", nargs="+", default=["gan", "vae"], help="which methods")
+    parser.add_argument("--set", nargs="+", default=[], help="settings other than the defaults: key=value")
+    asked = parser.parse_args()
     device = Device.choose()
     print(device.describe())
     found = {}
-    for method in ("gan", "vae"):
+    for method in asked.methods:
         for size in (32, 64):
-            found[f"{method}_{size}"] = result = measure(method, size, device, seconds)
+            found[f"{method}_{size}"] = result = measure(method, size, device, asked.seconds, asked.set)
             print(method, size, result, flush=True)
     print(json.dumps({"benchmark": "train_speed", "device": device.describe(), **found}))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -15,11 +15,12 @@ from PIL import Image
 from torch import nn
 
 from allaprima.bundle.format import Description
-from allaprima.core.errors import UserError
+from allaprima.core.errors import UserError, suggest
 from allaprima.core.seeds import derive, torch_stream
 
 As = Literal["pil", "tensor", "array"]
 Label = str | int | None
+Pictures = Image.Image | Sequence[Image.Image] | torch.Tensor  # of any size; a tensor is [N,C,H,W] in [-1,1]
 MOST_TRIED = 64  # classes among which the one of a picture is looked for
 
 
@@ -35,6 +36,14 @@ class Bundle:
         self.condition = nets["condition"]
         self.encoder = nets.get("encoder")
         self.device = next(self.generator.parameters()).device
+
+    def __repr__(self) -> str:
+        shape = self.domain.shape
+        named = f"{len(self.classes)} classes" if self.classes else "no classes"
+        return (
+            f"<Bundle {shape.spatial[1]}x{shape.spatial[0]} px, {shape.channels} channels, {named}, "
+            f"generator {self.description.generator.component_name()}, latent_dim {self.description.latent_dim}>"
+        )
 
     @classmethod
     def load(cls, path: str | Path, device: str | torch.device = "cpu") -> Bundle:
@@ -113,6 +122,7 @@ class Bundle:
         ``truncation`` scales the latents: below 1 safer and more alike, above 1 bolder. No picture depends on
         ``batch_size``.
         """
+        _known(as_)
         pieces = [samples for samples, _ in self._pieces(count, seed, label, truncation, batch_size)]
         return self._as(torch.cat(pieces) if pieces else self.decode(self.latents(0)), as_)
 
@@ -157,10 +167,8 @@ class Bundle:
     # -- a VAE's other direction ------------------------------------------------------------------------------------
 
     @torch.inference_mode()
-    def encode(
-        self, pictures: Sequence[Image.Image] | torch.Tensor, label: Label | Sequence[Label] = None
-    ) -> torch.Tensor:
-        """Pictures of any size, or a tensor ``[N,C,H,W]`` in [-1,1] → posterior means ``[N, latent_dim]``.
+    def encode(self, pictures: Pictures, label: Label | Sequence[Label] = None) -> torch.Tensor:
+        """Pictures of any size (or one), or a tensor ``[N,C,H,W]`` in [-1,1] → posterior means ``[N, latent_dim]``.
 
         Without ``label``, each picture gets the class of ``likeliest``. Raises UserError for a GAN, and when there are
         more than ``MOST_TRIED`` classes and no label is given.
@@ -169,7 +177,7 @@ class Bundle:
         return self._means(samples, self._own_labels(samples, label))
 
     @torch.inference_mode()
-    def likeliest(self, pictures: Sequence[Image.Image] | torch.Tensor) -> torch.Tensor:
+    def likeliest(self, pictures: Pictures) -> torch.Tensor:
         """The class, int64 ``[N]``, with which each picture comes back with the least squared error.
 
         Every class is tried, which costs as many reconstructions; raises UserError above ``MOST_TRIED`` classes.
@@ -200,19 +208,20 @@ class Bundle:
             parts.append(self.encoder(x, self.condition(y))[0].float().cpu())
         return torch.cat(parts) if parts else torch.empty(0, self.description.latent_dim)
 
-    def _samples(self, pictures: Sequence[Image.Image] | torch.Tensor) -> torch.Tensor:
+    def _samples(self, pictures: Pictures) -> torch.Tensor:
         if self.encoder is None:
             raise UserError("This generator has no encoder: it is a GAN", "train with --method vae to encode pictures")
-        return pictures if isinstance(pictures, torch.Tensor) else self._tensor(pictures)
+        if isinstance(pictures, torch.Tensor):
+            return pictures
+        return self._tensor([pictures] if isinstance(pictures, Image.Image) else pictures)
 
     def _tensor(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
         return self.domain.to_tensor(np.stack([self.domain.from_picture(picture) for picture in pictures]))
 
     @torch.inference_mode()
-    def reconstruct(
-        self, pictures: Sequence[Image.Image] | torch.Tensor, label: Label | Sequence[Label] = None, as_: As = "pil"
-    ) -> Any:
+    def reconstruct(self, pictures: Pictures, label: Label | Sequence[Label] = None, as_: As = "pil") -> Any:
         """Each picture through the encoder and back; without ``label``, as of the class of ``likeliest``."""
+        _known(as_)
         samples = self._samples(pictures)
         labels = self._own_labels(samples, label)
         return self._as(self.decode(self._means(samples, labels), labels), as_)
@@ -220,11 +229,24 @@ class Bundle:
     def interpolate(
         self, start: torch.Tensor, end: torch.Tensor, steps: int = 8, label: Label = None, as_: As = "pil"
     ) -> Any:
-        """``steps`` pictures on the way between two latents ``[latent_dim]``, both ends included, by slerp."""
+        """``steps`` pictures on the way between two latents ``[latent_dim]``, both ends included, by slerp.
+
+        Raises UserError for fewer than 2 steps.
+        """
+        _known(as_)
+        if steps < 2:
+            raise UserError(
+                f"No way has {steps} step{'s' * (steps != 1)}", "ask for 2 steps or more: both ends are shown"
+            )
         way = torch.linspace(0, 1, steps)
         latents = torch.stack([slerp(start, end, float(t)) for t in way])
         labels = self.labels(1, label).expand(steps)
         return self._as(self.decode(latents, labels), as_)
+
+
+def _known(as_: str) -> None:
+    if as_ not in get_args(As):
+        raise UserError(f"Pictures cannot be had as_='{as_}'", suggest(str(as_), get_args(As)))
 
 
 def slerp(start: torch.Tensor, end: torch.Tensor, t: float) -> torch.Tensor:

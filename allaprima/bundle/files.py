@@ -23,6 +23,8 @@ from allaprima.core.config import validate
 from allaprima.core.errors import UserError
 from allaprima.core.files import plain_disk_errors, sha256_file, sweep_partial, write_atomic
 
+MEND = "copy the bundle folder again, or let `allaprima train` go on in the run"
+
 
 def write(
     folder: Path, fields: Mapping[str, Any], nets: Mapping[str, nn.Module], card: str, preview: Image.Image
@@ -79,11 +81,11 @@ def read(path: Path, device: str | torch.device = "cpu") -> tuple[Description, d
     if not weights.is_file():
         raise UserError(f"'{weights}' is missing", "copy the whole bundle folder again")
     if sha256_file(weights) != description.weights.sha256:
-        raise UserError(f"'{weights}' is damaged: its hash differs", "copy the bundle again, or export it from the run")
+        raise UserError(f"'{weights}' is damaged: its hash differs", MEND)
     try:
         tensors = safetensors.torch.load_file(weights)
     except SafetensorError as error:
-        raise UserError(f"'{weights}' is not a safetensors file: {error}", "export the bundle again") from None
+        raise UserError(f"'{weights}' is not a safetensors file: {error}", MEND) from None
     nets = build_nets(description)
     for name, net in nets.items():
         own = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
@@ -91,7 +93,7 @@ def read(path: Path, device: str | torch.device = "cpu") -> tuple[Description, d
             net.load_state_dict(own)
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
-            raise UserError(f"The weights do not fit the {name}: {reason}", "export the bundle again") from None
+            raise UserError(f"The weights do not fit the {name}: {reason}", MEND) from None
         net.eval().requires_grad_(False).to(device)
     return description, nets, folder
 

@@ -14,7 +14,10 @@ def evaluate(
     count: Annotated[int, typer.Option(help="Samples to paint, at most as many as training pictures.")] = 2000,
     split: Annotated[str, typer.Option(help="Held-out pictures to compare with: test or validation.")] = "test",
     seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder for the report. Default: RUN/report.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the report, new or of an earlier one. Default: RUN/report, or BUNDLE-report."),
+    ] = None,
 ) -> None:
     """Measure samples against held-out pictures; write report.json and report.html."""
     from allaprima.bundle.bundle import Bundle

@@ -24,7 +24,10 @@ def prepare(
     test: Annotated[float, typer.Option(help="Share to test on at the end")] = 0.1,
     keep_duplicates: Annotated[bool, typer.Option(help="Keep pictures that are the same or nearly")] = False,
     keep_noise: Annotated[bool, typer.Option(help="Keep pictures of random noise")] = False,
-    min_side: Annotated[int | None, typer.Option(help="Leave out smaller pictures; pixels [default: size / 8]")] = None,
+    min_side: Annotated[
+        int | None,
+        typer.Option(help="Leave out pictures with a shorter side; pixels [default: 8, or size / 8 if larger]"),
+    ] = None,
     max_megapixels: Annotated[float, typer.Option(help="Leave out larger pictures")] = 80,
     count: Annotated[int, typer.Option(help="How many studies to draw")] = 4000,
     seed: Annotated[int, typer.Option(help="Which studies to draw")] = 0,

@@ -16,7 +16,7 @@ from allaprima.core.errors import UserError
 from allaprima.core.files import sha256_file, write_json
 from allaprima.data import labels as labelling
 from allaprima.data.checks import Prints, having
-from allaprima.data.report import causes, say
+from allaprima.data.report import causes, notes, say
 from allaprima.data.sources import LeftOut, Listing
 from allaprima.data.split import FEWEST_IN_SPLIT, GIVEN, SPLITS, TRAIN, VALIDATION, assign
 from allaprima.data.worker import Outcome
@@ -39,6 +39,7 @@ class Selection:
     classes: list[str]
     grey: bool
     left_out: list[LeftOut]
+    painted_over: int = 0  # pictures whose transparent parts became white
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def select(listing: Listing, outcomes: list[Outcome], config: PrepareConfig, arr
     splits = assign(digests, labels, groups, given, config.validation, config.test)
     _check_splits(splits, config, left)
     grey = config.colour == "auto" and all(outcomes[place].grey for place in usable)
-    return Selection(usable, labels, splits, classes, grey, left)
+    painted_over = sum(outcomes[place].transparent for place in usable)
+    return Selection(usable, labels, splits, classes, grey, left, painted_over)
 
 
 def _check_splits(splits: np.ndarray, config: PrepareConfig, left: list[LeftOut]) -> None:
@@ -192,6 +194,7 @@ def write(folder: Path, assembly: Assembly, provisional: Path) -> None:
         folder / "report.json",
         {
             "used": len(chosen.places),
+            "notes": notes(chosen),
             "counts": dict(sorted(counts.items())),
             "left_out": [{"name": one.name, "check": one.check, "reason": one.reason} for one in chosen.left_out],
         },

@@ -37,15 +37,22 @@ def fit(picture: Image.Image, target: tuple[int, int], how: str = "crop", mode: 
     width, height = picture.size
     across, down = target[0] / width, target[1] / height
     if how == "pad":
-        scale = min(across, down)
-        inner = (max(1, round(width * scale)), max(1, round(height * scale)))
-        return _on_paper(_resize(picture, inner, None, mode), target, mode)
+        left, top, right, bottom = inner_box(picture.size, target)
+        return _on_paper(_resize(picture, (right - left, bottom - top), None, mode), target, mode)
     box = None
     if how == "crop" and across != down:
         scale = max(across, down)
         cut = ((width - target[0] / scale) / 2, (height - target[1] / scale) / 2)
         box = (max(0.0, cut[0]), max(0.0, cut[1]), min(width, width - cut[0]), min(height, height - cut[1]))
     return _flatten(_resize(picture, target, box, mode), mode)
+
+
+def inner_box(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Where ``pad`` puts a picture of ``size`` within ``target``: left, top, right, bottom; the rest is border."""
+    scale = min(target[0] / size[0], target[1] / size[1])
+    width, height = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    left, top = (target[0] - width) // 2, (target[1] - height) // 2
+    return left, top, left + width, top + height
 
 
 def stored(picture: Image.Image) -> np.ndarray:

@@ -103,6 +103,7 @@ def prepare(
         from allaprima.data.dataset import Dataset
 
         report.say(f"'{target}' stands already, prepared from the same source with the same options.")
+        report.say(report.next_step(target))
         return Dataset.open(target)
     _check_space(target, len(listing.items), config)
     with _replacing(target) as folder:
@@ -110,7 +111,7 @@ def prepare(
         outcomes = _examine(listing, config, provisional, workers or cores())
         selection = select(listing, outcomes, config, provisional)
         write(folder, Assembly(listing, selection, source, options, config), provisional)
-    report.summary(target, selection)
+    report.summary(target, selection, config)
     from allaprima.data.dataset import Dataset
 
     return Dataset.open(target)
@@ -175,7 +176,9 @@ def _check_space(target: Path, count: int, config: PrepareConfig) -> None:
     parent = target.absolute().parent
     while not parent.exists():
         parent = parent.parent
-    free = shutil.disk_usage(parent).free
+    total, _, free = shutil.disk_usage(parent)
+    if total == 0 or not os.access(parent, os.W_OK):  # no disk at all, such as /proc, has no size
+        raise UserError(f"Cannot write '{target}': '{parent}' takes no files", "choose a folder that you own")
     if free < needed:
         raise UserError(
             f"No space: {count:,} pictures of {width}x{height} need {needed / 1e9:,.1f} GB; {free / 1e9:,.1f} are free",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from allaprima.data.split import SPLITS
 
 if TYPE_CHECKING:
     from allaprima.data.assembly import Selection
+    from allaprima.data.prepare import PrepareConfig
 
 
 def causes(left_out: Iterable[LeftOut]) -> str:
@@ -27,12 +29,36 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def summary(target: Path, selection: Selection) -> None:
-    """How many pictures there are, how they are divided, and a row for each check that left some out."""
+def notes(selection: Selection) -> list[str]:
+    """What was changed in pictures that were kept, a sentence each."""
+    count = selection.painted_over
+    if not count:
+        return []
+    are = "picture is" if count == 1 else "pictures are"
+    return [f"{count:,} {are} transparent; painted on white; --colour rgba keeps it"]
+
+
+def summary(target: Path, selection: Selection, config: PrepareConfig) -> None:
+    """How many pictures there are, how they are divided and stored, what was left out by each check, what comes next."""
     counts = [int((selection.splits == number).sum()) for number in range(len(SPLITS))]
     parts = ", ".join(f"{count:,} {name}" for name, count in zip(SPLITS, counts, strict=True))
     classes = f", {len(selection.classes)} classes" if selection.classes else ""
-    say(f"'{target}': {len(selection.places):,} pictures ({parts}){classes}")
+    width, height = config.size
+    colour = "grey" if selection.grey else "rgb" if config.colour == "auto" else config.colour
+    say(f"'{target}': {len(selection.places):,} pictures ({parts}){classes}, {width}x{height} px, {colour}")
+    for note in notes(selection):
+        say(note)
+    _left_out(target, selection)
+    say(next_step(target))
+
+
+def next_step(target: Path) -> str:
+    """The command that trains on the dataset."""
+    runs = Path("runs") / target.resolve().name
+    return f"next: allaprima train {shlex.quote(str(target))} {shlex.quote(str(runs))}"
+
+
+def _left_out(target: Path, selection: Selection) -> None:
     rows = Counter(one.check for one in selection.left_out)
     if not rows:
         return

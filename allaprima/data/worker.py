@@ -23,7 +23,7 @@ from PIL import Image
 
 from allaprima.data.checks import Limits, Sight, reasons
 from allaprima.data.decoding import decode, open_picture
-from allaprima.data.fitting import fit, needed_size, stored
+from allaprima.data.fitting import fit, inner_box, needed_size, stored
 from allaprima.data.hashing import channels_differ, digest, perceptual
 from allaprima.data.refused import Refused
 from allaprima.data.sources import Reader
@@ -54,6 +54,7 @@ class Outcome(NamedTuple):
     hash: int = 0
     grey: bool = False
     area: int = 0
+    transparent: bool = False  # and no longer so, as it is stored
 
 
 def begin(job: Job) -> None:
@@ -134,9 +135,12 @@ def _examine(job: Job, picture: Image.Image) -> tuple[np.ndarray | None, Outcome
     fitted = fit(decoded, job.size, job.fit, job.mode)
     array = stored(fitted)
     scale = (decoded.width * decoded.height / area) ** 0.5
-    for check, reason in reasons("pixels", Sight(decoded, array, scale), job.limits):
+    left, top, right, bottom = inner_box(decoded.size, job.size) if job.fit == "pad" else (0, 0, *job.size)
+    for check, reason in reasons("pixels", Sight(decoded, array[top:bottom, left:right], scale), job.limits):
         raise Refused(check, reason)
-    return array, Outcome(None, None, digest(array), perceptual(fitted), channels_differ(array) <= GREY_LEVELS, area)
+    grey = channels_differ(array) <= GREY_LEVELS
+    painted_over = job.mode != "RGBA" and decoded.mode == "RGBA" and np.asarray(decoded)[..., 3].min() < 255
+    return array, Outcome(None, None, digest(array), perceptual(fitted), grey, area, painted_over)
 
 
 def _explanations(error: Exception, name: str) -> Any:

@@ -21,7 +21,7 @@ from allaprima.data.split import SPLITS
 from allaprima.evaluation import report as html
 from allaprima.evaluation.features import FEATURES
 from allaprima.evaluation.material import Material, Painter, gather
-from allaprima.evaluation.metrics import Figure
+from allaprima.evaluation.metrics import Figure, warning
 
 FORMAT = "allaprima-report"
 VERSION = 1
@@ -29,22 +29,27 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Report:
-    """What was found and where it was written. ``facts`` are words for people, by their heading."""
+    """What was found and where it was written. ``facts`` are words for people, by their heading.
+
+    ``warning`` says that the held-out pictures are too few for figures that tell much; empty when they suffice.
+    """
 
     folder: Path
     figures: list[Figure]
     facts: dict[str, str]
+    warning: str = ""
 
     def table(self) -> str:
-        """The figures as text, a line each, for a terminal."""
+        """The figures as text, a line each, for a terminal; the warning, if there is one, comes first."""
         rows = [("figure", "value", "95 % interval", "real against real", "better")]
         for figure in self.figures:
-            between = "{:.3f} … {:.3f}".format(*figure.interval) if figure.interval else "unknown"
+            between = "{:.3f} … {:.3f}".format(*figure.interval) if figure.interval else "too few pictures"
             floor = "" if figure.floor is None else f"{figure.floor:.3f}"
             rows.append((figure.name, f"{figure.value:.3f}", between, floor, figure.better))
         widths = [max(len(row[column]) for row in rows) for column in range(5)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+        head = [f"warning: {self.warning}", ""] if self.warning else []
+        return "\n".join([*head, lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
 def evaluate(
@@ -63,12 +68,15 @@ def evaluate(
     The page shows real pictures, so where ``run`` is a bundle, a folder to be shared, the report goes beside it: into
     the report folder of the run that holds the bundle, or into ``<bundle>-report``.
 
-    Raises UserError when the pictures are of another size or number of channels, too few, or cannot be written.
+    Raises UserError when the pictures are of another size or number of channels, too few, or cannot be written,
+    and when ``out`` is a folder of other things.
     """
     if split not in SPLITS[1:]:
         raise UserError(f"There is no held-out split '{split}'", suggest(split, SPLITS[1:]))
     _check_shapes(dataset, painter)
     folder = out or _report_folder(run)
+    if out is not None:
+        _refuse_taken(out)
     with plain_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     chosen = FEATURES.get(features).load_or_train(dataset, device)
@@ -88,10 +96,25 @@ def evaluate(
             "dataset_fingerprint": dataset.manifest.fingerprint,
             "figures": [figure.to_json() for figure in material.figures],
             "facts": material.facts,
+            "warning": warning(len(material.real)) or None,
         },
     )
     write_atomic(folder / "report.html", html.page(material))
-    return Report(folder, list(material.figures), material.facts)
+    return Report(folder, list(material.figures), material.facts, warning(len(material.real)))
+
+
+def _refuse_taken(folder: Path) -> None:
+    """Raises UserError where a folder holds other things, and no earlier report that this one may replace."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    try:
+        found = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise UserError(
+            f"'{folder}' holds other files and no earlier report", "give --out a new folder; nothing there is touched"
+        )
 
 
 def _report_folder(run: Path) -> Path:

@@ -177,3 +177,32 @@ def test_slerp_stays_as_far_from_the_origin_as_its_ends() -> None:
     torch.testing.assert_close(slerp(a, b, 0.0), a)
     torch.testing.assert_close(slerp(a, b, 1.0), b)
     torch.testing.assert_close(slerp(a, a, 0.5), a)
+
+
+def test_one_picture_alone_is_a_list_of_one(vae: Bundle) -> None:
+    picture = untrained(24, generator=CONV).sample(1)[0]
+    assert torch.equal(vae.encode(picture), vae.encode([picture]))
+    assert len(vae.reconstruct(picture)) == 1
+
+
+def test_an_unknown_form_of_pictures_is_refused_by_name(vae: Bundle) -> None:
+    start, end = vae.latents(2)
+    for ask in (
+        lambda: vae.sample(1, as_="numpy"),  # type: ignore[arg-type]
+        lambda: vae.reconstruct(vae.sample(1), as_="numpy"),  # type: ignore[arg-type]
+        lambda: vae.interpolate(start, end, as_="numpy"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(UserError, match="numpy") as refused:
+            ask()
+        assert all(form in refused.value.remedy for form in ("pil", "tensor", "array"))
+
+
+@pytest.mark.parametrize("steps", [-1, 0, 1])
+def test_a_way_has_two_ends(vae: Bundle, steps: int) -> None:
+    with pytest.raises(UserError, match="2 steps or more"):
+        vae.interpolate(*vae.latents(2), steps=steps)
+
+
+def test_a_bundle_says_what_it_is(gan: Bundle, vae: Bundle) -> None:
+    assert repr(gan).startswith("<Bundle 32x32 px, 3 channels, 3 classes, generator residual, latent_dim ")
+    assert repr(vae) == "<Bundle 16x16 px, 3 channels, no classes, generator conv, latent_dim 8>"

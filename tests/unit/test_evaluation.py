@@ -125,10 +125,12 @@ def test_the_json_holds_every_figure_with_its_features_interval_and_floor(report
     assert found["format"] == "allaprima-report"
     assert found["features"] == "domain: 3 classes"
     assert found["samples"] == 100
+    assert found["figures"][0]["interval"] is not None
     assert {figure["name"] for figure in found["figures"]} >= {"kernel distance", "precision", "recall", "coverage"}
     for figure in found["figures"]:
         assert figure["features"] == "domain: 3 classes"
-        assert figure["interval"][0] <= figure["value"] <= figure["interval"][1]
+        if figure["interval"] is not None:
+            assert figure["interval"][0] <= figure["value"] <= figure["interval"][1]
         assert isinstance(figure["floor"], float)
 
 
@@ -163,8 +165,8 @@ def test_a_generator_that_repeats_the_training_pictures_reaches_the_floor(datase
     found = evaluate(tmp_path, dataset, Repainter(dataset, places), DEVICE, count=200)
     for figure in found.figures:
         assert figure.floor is not None
-        assert figure.interval is not None
-        assert figure.interval[0] - 0.1 <= figure.floor <= figure.interval[1] + 0.1
+        low, high = figure.interval or (figure.value, figure.value)
+        assert low - 0.1 <= figure.floor <= high + 0.1
     text = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "<h2>Class by class" not in text
     closest = text[text.index("The closest of all") :]
@@ -247,3 +249,52 @@ def test_the_command_prints_the_figures_and_where_the_page_is(
     assert "features: domain: 3 classes" in printed
     assert printed.strip().endswith(str(tmp_path / "here" / "report.html"))
     assert (tmp_path / "here" / "report.html").is_file()
+
+
+def test_a_handful_of_pictures_gives_valid_json_and_a_warning(
+    tiny_dataset: Path, bundle: Bundle, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_dataset, tmp_path / "d", ignore=lambda where, names: ["features"])
+    splits = np.zeros(60, np.uint8)
+    splits[::15] = 2
+    np.save(tmp_path / "d" / "splits.npy", splits)
+    dataset = Dataset.open(tmp_path / "d")
+    found = evaluate(tmp_path / "run", dataset, bundle, DEVICE, count=8, features="pixels")
+    assert found.table().startswith("warning: only 4 held-out pictures")
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    saved = json.loads((found.folder / "report.json").read_text(), parse_constant=refuse)
+    assert "only 4 held-out pictures" in saved["warning"]
+    assert saved["figures"][0]["interval"] is None
+    page = (found.folder / "report.html").read_text(encoding="utf-8")
+    assert "only 4 held-out pictures" in page
+    assert "nan" not in re.sub(r"base64,[^\"]+", "", page).replace("allaprima", "").split("</style>")[1]
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", '{"format": "something else"}'])
+def test_a_folder_of_other_things_gets_no_report(
+    dataset: Dataset, bundle: Bundle, tmp_path: Path, text: str | None
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    if text is not None:
+        (tmp_path / "report.json").write_text(text)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(UserError, match="no earlier report"):
+        evaluate(tmp_path, dataset, bundle, DEVICE, count=8, features="pixels", out=tmp_path)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_an_earlier_report_is_replaced(dataset: Dataset, bundle: Bundle, tmp_path: Path) -> None:
+    for seed in (1, 2):
+        evaluate(tmp_path, dataset, bundle, DEVICE, count=8, seed=seed, features="pixels", out=tmp_path / "r")
+    assert json.loads((tmp_path / "r" / "report.json").read_text())["seed"] == 2
+
+
+@pytest.mark.parametrize("classes", [["one", "two"], [f"c{i}" for i in range(65)]])
+def test_an_autoencoder_of_other_classes_can_be_measured(dataset: Dataset, tmp_path: Path, classes: list[str]) -> None:
+    stranger = untrained(16, classes=classes, latent_dim=8, encoder="residual")
+    found = evaluate(tmp_path, dataset, stranger, DEVICE, count=8, features="pixels")
+    page = (found.folder / "report.html").read_text(encoding="utf-8")
+    assert ("In and out again" in page) == (len(classes) == 2)

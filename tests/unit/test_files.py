@@ -78,8 +78,14 @@ def test_a_disk_that_fails_leaves_the_old_file_and_says_so_plainly(
 
 
 def test_other_errors_of_the_system_are_not_called_a_full_disk() -> None:
-    with pytest.raises(FileNotFoundError), plain_disk_errors(Path("x")):
-        raise FileNotFoundError(errno.ENOENT, "gone")
+    with pytest.raises(BrokenPipeError), plain_disk_errors(Path("x")):
+        raise BrokenPipeError(errno.EPIPE, "gone")
+
+
+def test_a_file_in_the_way_of_a_folder_is_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("here first")
+    with pytest.raises(UserError, match="a part of the path is a file"), plain_disk_errors(tmp_path / "a" / "b"):
+        (tmp_path / "a" / "b").write_text("no")
 
 
 @posix_only

@@ -428,7 +428,7 @@ def test_the_command_prepares_and_a_mistake_ends_with_code_2(folder, tmp_path):
 
     done = run(folder, tmp_path / "d", "--size", "24x16", "--workers", 1)
     assert done.returncode == 0, done.stderr
-    assert "32 pictures (24 train, 4 validation, 4 test), 2 classes" in done.stderr
+    assert "32 pictures (24 train, 4 validation, 4 test), 2 classes, 24x16 px, rgb" in done.stderr
     assert Dataset.open(tmp_path / "d").images.shape == (32, 16, 24, 3)
     failed = run(folder, tmp_path / "e", "--fit", "squeeze")
     assert failed.returncode == 2
@@ -458,3 +458,49 @@ def test_real_sets_keep_nearly_all_of_their_pictures(
     assert dataset.images.shape[1:] == shape
     assert len(dataset.classes) == classes
     assert len(dataset) >= least
+
+
+@pytest.mark.parametrize("size", [(90, 30), (30, 90)])
+def test_one_colour_is_found_within_the_border_that_pad_adds(folder, tmp_path, size):
+    Image.new("RGB", size, (200, 30, 30)).save(folder / "cats" / "plain.png")
+    noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "cats" / "restless.png")
+    drawn(99).resize(size).save(folder / "cats" / "wide.png")
+    dataset = prepare(folder, tmp_path / "d", SMALL.model_copy(update={"fit": "pad"}), workers=1)
+    assert {one["name"]: one["check"] for one in left_out(dataset)} == {
+        "cats/plain.png": "flat",
+        "cats/restless.png": "noise",
+    }
+
+
+def test_lost_transparency_is_said(tmp_path, capsys):
+    source = tmp_path / "s"
+    source.mkdir()
+    for index in range(14):
+        picture = drawn(index).convert("RGBA")  # opaque so far
+        if index < 12:
+            picture.paste((0, 0, 0, 0), (0, 0, 20, 48))
+        picture.save(source / f"{index}.png")
+    line = "12 pictures are transparent; painted on white; --colour rgba keeps it"
+    dataset = prepare(source, tmp_path / "a", SMALL, workers=1)
+    assert line in capsys.readouterr().err
+    assert json.loads((dataset.folder / "report.json").read_text())["notes"] == [line]
+    kept = prepare(source, tmp_path / "b", SMALL.model_copy(update={"colour": "rgba"}), workers=1)
+    printed = capsys.readouterr().err
+    assert "transparent" not in printed
+    assert "32x32 px, rgba" in printed
+    assert json.loads((kept.folder / "report.json").read_text())["notes"] == []
+
+
+def test_the_summary_ends_with_the_next_command(folder, tmp_path, capsys):
+    for _ in range(2):  # made, and found standing
+        prepare(folder, tmp_path / "my cats", SMALL, workers=1)
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert last == f"next: allaprima train '{tmp_path / 'my cats'}' 'runs/my cats'"
+
+
+def test_a_place_that_is_no_disk_is_said_to_take_no_files(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("allaprima.data.prepare.shutil.disk_usage", lambda place: (0, 0, 0))
+    with pytest.raises(UserError, match="Cannot write"):
+        prepare(folder, tmp_path / "d", SMALL)
+    nothing_left(tmp_path, "source")

@@ -104,3 +104,10 @@ def test_the_nearest_is_found_in_parts_too() -> None:
 def test_every_section_has_its_own_place() -> None:
     places = [SECTIONS.get(name).PLACE for name in SECTIONS.names()]
     assert len(places) == len(set(places))
+
+
+def test_a_figure_without_interval_says_so_and_has_no_bar() -> None:
+    card = _card(figure(interval=None))
+    assert "too few pictures for an interval" in card
+    assert "whisker" not in card
+    assert "whisker" in _card(figure())

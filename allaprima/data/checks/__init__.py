@@ -41,7 +41,8 @@ class Limits:
 class Sight:
     """A decoded picture, mode L, RGB or RGBA, and how it will be stored: uint8 ``[H, W, C]``.
 
-    ``scale`` is the decoded width over the file's own: below 1 where JPEG was decoded at a part of its size.
+    ``stored`` is without the border that ``pad`` adds, which says nothing of the picture. ``scale`` is the decoded
+    width over the file's own: below 1 where JPEG was decoded at a part of its size.
     """
 
     decoded: Image.Image

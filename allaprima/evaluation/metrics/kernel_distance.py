@@ -9,6 +9,7 @@ Use: ``distance = mmd2(real_features, fake_features)``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -32,20 +33,24 @@ def mmd2(x: torch.Tensor, y: torch.Tensor) -> float:
 
 
 def measure(real: torch.Tensor, fake: torch.Tensor, seed: int) -> Iterator[Figure]:
-    """The distance, with its standard error from resampled pictures."""
+    """The distance, with its standard error from resampled pictures.
+
+    With a handful of pictures some resamplings hold one picture alone, which makes no pair: there is no interval then.
+    """
     wx = resampling_weights(len(real), seed, "kernel-real")
     wy = resampling_weights(len(fake), seed, "kernel-fake")
     within = _pairs(real, real, wx, wx, same=True) + _pairs(fake, fake, wy, wy, same=True)
     replicates = within - 2 * _pairs(real, fake, wx, wy)
     error = float(replicates.std())
+    known = math.isfinite(error)
     value = mmd2(real, fake)
     yield Figure(
         name="kernel distance",
         value=value,
-        interval=(value - Z95 * error, value + Z95 * error),
+        interval=(value - Z95 * error, value + Z95 * error) if known else None,
         better="lower",
         meaning="How far the samples as a whole lie from pictures that were never trained on; 0 is indistinguishable.",
-        note=f"standard error {error:.2g}, {REPLICATES} resamplings",
+        note=f"standard error {error:.2g}, {REPLICATES} resamplings" if known else "",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from allaprima.evaluation.material import Material
-from allaprima.evaluation.metrics import Figure
+from allaprima.evaluation.metrics import Figure, warning
 from allaprima.evaluation.report import block, escape, number
 
 PLACE = 10
@@ -18,12 +18,18 @@ def section(material: Material) -> str:
         "generator is expected to do better. The bar holds 95 % of what a repetition with other pictures would give."
     )
     cards = "".join(_card(figure) for figure in material.figures)
-    return block("What was measured", f'<div class="figures">{cards}</div>', words)
+    few = warning(len(material.real))
+    banner = f'<p class="warning" role="note"><strong>{escape(few)}.</strong></p>' if few else ""
+    return block("What was measured", f'{banner}<div class="figures">{cards}</div>', words)
 
 
 def _card(figure: Figure) -> str:
     way = "lower is better ↓" if figure.better == "lower" else "higher is better ↑"
-    between = "interval unknown" if figure.interval is None else " … ".join(number(end) for end in figure.interval)
+    between = (
+        "too few pictures for an interval"
+        if figure.interval is None
+        else " … ".join(number(end) for end in figure.interval)
+    )
     floor = ""
     if figure.floor is not None:
         floor = f'<br><span class="floor-word">real against real {number(figure.floor)}</span>'
@@ -45,13 +51,15 @@ def _gauge(figure: Figure) -> str:
     def place(value: float) -> str:
         return f"{2 + 96 * (value - least) / (most - least):.1f}%"
 
-    tick = ""
+    tick = whisker = ""
+    if figure.interval is not None:
+        whisker = f'<line class="whisker" x1="{place(low)}" x2="{place(high)}" y1="11" y2="11"/>'
     if figure.floor is not None:
         tick = f'<line class="floor" x1="{place(floor)}" x2="{place(floor)}" y1="2" y2="20"/>'
     return (
         f'<svg class="gauge" role="img" '
         f'aria-label="{escape(figure.name)} {number(figure.value)}">'
         '<line class="track" x1="1%" x2="99%" y1="11" y2="11"/>'
-        f'<line class="whisker" x1="{place(low)}" x2="{place(high)}" y1="11" y2="11"/>{tick}'
+        f"{whisker}{tick}"
         f'<circle class="dot" cx="{place(figure.value)}" cy="11" r="5.5"/></svg>'
     )

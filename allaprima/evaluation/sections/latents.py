@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from allaprima.bundle.bundle import MOST_TRIED
 from allaprima.evaluation.material import Material
 from allaprima.evaluation.report import block, wall
 
@@ -32,17 +35,35 @@ def section(material: Material) -> str:
 def _reconstructions(material: Material) -> str:
     painter: Any = material.painter
     places = material.real_places[:NUM_RECONSTRUCTED]
-    names = [material.dataset.classes[i] if i >= 0 else None for i in material.dataset.labels[places]]
     originals = material.pictures(places)
-    through = painter.reconstruct(originals, names if painter.classes else None)
+    labels = _labels(material, places)
+    if labels is None:
+        return ""
+    through = painter.reconstruct(originals, labels or None)
     pairs = "".join(
         f'<figure class="pair">{wall([original], "original", "one")}{wall([copy], "reconstruction", "one")}</figure>'
         for original, copy in zip(originals, through, strict=True)
     )
-    ends = painter.encode(originals[:2], names[:2] if painter.classes else None)
-    label = names[0] if painter.classes else None
-    strip = wall(painter.interpolate(ends[0], ends[1], STEPS, label=label), "step", "strip")
+    ends = painter.encode(originals[:2], labels[:2] or None)
+    strip = wall(painter.interpolate(ends[0], ends[1], STEPS, label=labels[0] if labels else None), "step", "strip")
     words = "Held-out pictures (left) through the encoder and back (right). What is lost, the latent does not hold."
     return block(
         "In and out again", f'<div class="pairs">{pairs}</div><h3>From the first to the second</h3>{strip}', words
     )
+
+
+def _labels(material: Material, places: np.ndarray) -> list[str | int] | None:
+    """A class that the painter knows for each picture: its own or, failing that, the likeliest.
+
+    Empty for a painter without classes; None where it has too many to find the likeliest.
+    """
+    painter: Any = material.painter
+    if not painter.classes:
+        return []
+    dataset = material.dataset
+    names: list[Any] = [dataset.classes[i] if i >= 0 else None for i in dataset.labels[places]]
+    if all(name in painter.classes for name in names):
+        return names
+    if len(painter.classes) > MOST_TRIED:
+        return None
+    return list(painter.likeliest(material.pictures(places)).tolist())
