@@ -56,3 +56,10 @@ class Method(nn.Module):
 def mean(per_sample: torch.Tensor) -> torch.Tensor:
     """The mean over samples in float32, whatever precision the nets ran in."""
     return per_sample.float().mean()
+
+
+def label_of(batch: Batch) -> torch.Tensor:
+    """The batch's prepared condition; zeros ``[N]`` when there is none."""
+    if "label" in batch.conditions:
+        return batch.conditions["label"]
+    return torch.zeros(len(batch), dtype=torch.int64, device=batch.samples.device)

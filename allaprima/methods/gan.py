@@ -22,7 +22,7 @@ from allaprima.data.batch import Batch
 from allaprima.domains import Shape
 from allaprima.losses.adversarial import ADVERSARIAL
 from allaprima.losses.penalties import PENALTIES
-from allaprima.methods import Method, Moment, mean
+from allaprima.methods import Method, Moment, label_of, mean
 from allaprima.models.discriminators import DISCRIMINATORS
 from allaprima.models.generators import GENERATORS
 
@@ -139,10 +139,3 @@ def automatic_probability(epochs: float) -> float:
     It costs quality where data are plenty and saves small sets from being learned by heart (Zhao et al. 2020, table 3).
     """
     return min(0.5, 0.15 * max(0.0, math.log2(max(epochs, 1e-9) / 20)))
-
-
-def label_of(batch: Batch) -> torch.Tensor:
-    """The batch's prepared condition; zeros ``[N]`` when there is none."""
-    if "label" in batch.conditions:
-        return batch.conditions["label"]
-    return torch.zeros(len(batch), dtype=torch.int64, device=batch.samples.device)

@@ -19,8 +19,7 @@ from allaprima.data.batch import Batch
 from allaprima.domains import Shape
 from allaprima.losses.divergence import kl_to_standard_normal
 from allaprima.losses.reconstruction import RECONSTRUCTION
-from allaprima.methods import Method, Moment, mean
-from allaprima.methods.gan import label_of
+from allaprima.methods import Method, Moment, label_of, mean
 from allaprima.models.encoders import ENCODERS
 from allaprima.models.generators import GENERATORS
 
