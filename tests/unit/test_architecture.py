@@ -31,6 +31,9 @@ FORBIDDEN_CALLS = {
     "__import__",
 }
 
+# The one published net that exists as a PyTorch checkpoint only: its SHA-256 is pinned and checked before it is read.
+ALLOWED = {"evaluation/features/_weights.py": ["torch.load()"]}
+
 every_module = pytest.mark.parametrize("path", MODULES, ids=[str(path.relative_to(PACKAGE)) for path in MODULES])
 
 
@@ -74,7 +77,8 @@ def dangers(tree: ast.AST) -> Iterator[str]:
 
 @every_module
 def test_nothing_that_is_read_can_run_code(path: Path) -> None:
-    assert list(dangers(ast.parse(path.read_text(encoding="utf-8")))) == []
+    found = [danger.partition(": ")[2] for danger in dangers(ast.parse(path.read_text(encoding="utf-8")))]
+    assert found == ALLOWED.get(str(path.relative_to(PACKAGE)), [])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import json
 import math
 import time
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, rmtree
 
 import numpy as np
 import pytest
@@ -22,6 +22,7 @@ from allaprima.evaluation.features._learning import nt_xent
 from allaprima.evaluation.features._net import shrink
 from allaprima.evaluation.features._views import random_views
 from allaprima.evaluation.metrics.kernel_distance import mmd2
+from allaprima.evaluation.metrics.prdc import prdc
 from allaprima.evaluation.validation import Validator
 
 DEVICE = Device(torch.device("cpu"), "fp32")
@@ -111,18 +112,14 @@ def test_noise_lies_far_beyond_softness_and_softness_beyond_real_pictures(
 
 
 def test_a_missing_class_shows_as_distance_and_lower_recall(dataset: Dataset, features: domain.DomainFeatures) -> None:
-    from allaprima.evaluation.metrics import measure_all
-
     train = dataset.indices("train")
     every, one = train[:60], train[np.asarray(dataset.labels[train]) == 0]
     real = of_pictures(features, dataset, dataset.indices("test"))
-    whole, dropped = (
-        {f.name: f.value for f in measure_all(real, of_pictures(features, dataset, places), real, features.name)}
-        for places in (every, one)
-    )
-    assert dropped["kernel distance"] > whole["kernel distance"] + 0.2
-    assert dropped["recall"] < whole["recall"] - 0.1
-    assert dropped["coverage"] < whole["coverage"] - 0.2
+    whole, dropped = (of_pictures(features, dataset, places) for places in (every, one))
+    assert mmd2(real, dropped) > mmd2(real, whole) + 0.2
+    before, after = prdc(real, whole), prdc(real, dropped)
+    assert after["recall"].mean() < before["recall"].mean() - 0.1
+    assert after["coverage"].mean() < before["coverage"].mean() - 0.2
 
 
 def test_features_have_one_length_so_that_no_picture_outweighs_the_others(
@@ -197,14 +194,39 @@ def test_two_training_pictures_are_needed(tiny: Dataset) -> None:
         domain.load_or_train(Dataset.open(tiny.folder), DEVICE, config=QUICK)
 
 
-def test_every_kind_of_features_gives_finite_vectors_of_its_length(tiny: Dataset) -> None:
-    for name in FEATURES.names():
-        arguments = {"config": QUICK} if name == "domain" else {}
-        features = FEATURES.get(name).load_or_train(tiny, DEVICE, **arguments)
-        found = of_pictures(features, tiny, tiny.indices("test"))
-        assert found.shape == (len(tiny.indices("test")), features.dim)
-        assert found.isfinite().all()
-        assert features.name.startswith(name)
+def test_features_of_a_folder_copied_from_another_dataset_are_not_used(tiny: Dataset, tmp_path: Path) -> None:
+    """Even under the right name: the description says which pictures they were trained on."""
+    domain.load_or_train(tiny, DEVICE, config=QUICK)
+    (kept,) = (tiny.folder / "features").iterdir()
+    copytree(tiny.folder, tmp_path / "other")
+    manifest = json.loads((tiny.folder / "manifest.json").read_text()) | {"fingerprint": "other"}
+    (tmp_path / "other" / "manifest.json").write_text(json.dumps(manifest))
+    other = Dataset.open(tmp_path / "other")
+    domain.load_or_train(other, DEVICE, config=QUICK)
+    (own,) = (path for path in (other.folder / "features").iterdir() if path.name != kept.name)
+    rmtree(own)
+    copytree(kept, own)
+    domain.load_or_train(other, DEVICE, config=QUICK)
+    assert json.loads((own / "features.json").read_text())["dataset"] == "other"
+
+
+def test_another_seed_is_another_judge_and_both_are_kept(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    second = QUICK.model_copy(update={"seed": 1})
+    made = [domain.load_or_train(tiny, DEVICE, 60.0, config=config) for config in (QUICK, second)]
+    monkeypatch.setattr(domain, "learn", lambda *args, **kwargs: pytest.fail("trained again"))
+    for before, config in zip(made, (QUICK, second), strict=True):
+        again = domain.load_or_train(tiny, DEVICE, 60.0, config=config)
+        samples = tiny.domain.to_tensor(tiny.images[:4])
+        torch.testing.assert_close(again.extract(samples), before.extract(samples), rtol=0, atol=0)
+
+
+def test_a_broken_sample_spoils_its_own_features_alone(dataset: Dataset, features: domain.DomainFeatures) -> None:
+    samples = dataset.domain.to_tensor(dataset.images[:4])
+    whole = features.extract(samples)
+    samples[1, 0, 0, 0] = math.nan
+    found = features.extract(samples)
+    assert not found[1].isfinite().all()
+    torch.testing.assert_close(found[[0, 2, 3]], whole[[0, 2, 3]])
 
 
 def test_nt_xent_follows_its_equation_and_is_low_when_views_agree() -> None:
@@ -236,14 +258,14 @@ def test_validator_never_looks_at_the_test_split(
 ) -> None:
     """With every test picture blackened the figure is the same; with validation pictures blackened it is not."""
     samples = dataset.domain.to_tensor(dataset.images[dataset.indices("train")[:40]])
-    figure = Validator(dataset, DEVICE, features).figure(samples)
+    figure = Validator(dataset, DEVICE, features).figures(samples)["kernel_distance"]
     changed = {}
     for split in ("test", "validation"):
         copytree(dataset.folder, tmp_path / split)
         images = np.array(dataset.images)
         images[dataset.indices(split)] = 0
         np.save(tmp_path / split / "images.npy", images)
-        changed[split] = Validator(Dataset.open(tmp_path / split), DEVICE, features).figure(samples)
+        changed[split] = Validator(Dataset.open(tmp_path / split), DEVICE, features).figures(samples)["kernel_distance"]
     assert changed["test"] == figure
     assert changed["validation"] > figure + 0.1
 
@@ -251,16 +273,19 @@ def test_validator_never_looks_at_the_test_split(
 def test_validator_ranks_real_pictures_before_broken_ones(dataset: Dataset, features: domain.DomainFeatures) -> None:
     validator = Validator(dataset, DEVICE, features)
     good = dataset.domain.to_tensor(dataset.images[dataset.indices("train")[:40]])
-    assert validator.figure(good) < validator.figure(good.mean(0, keepdim=True).repeat(40, 1, 1, 1))
-    assert validator.figure(good * math.nan) == math.inf
+    assert (
+        validator.figures(good)["kernel_distance"]
+        < validator.figures(good.mean(0, keepdim=True).repeat(40, 1, 1, 1))["kernel_distance"]
+    )
+    assert validator.figures(good * math.nan)["kernel_distance"] == math.inf
 
 
 def test_validator_is_quick_enough_to_be_asked_often(dataset: Dataset, features: domain.DomainFeatures) -> None:
     validator = Validator(dataset, DEVICE, features)
     samples = torch.rand(512, 3, 16, 16) * 2 - 1
-    validator.figure(samples)
+    validator.figures(samples)
     start = time.process_time()
-    validator.figure(samples)
+    validator.figures(samples)
     assert time.process_time() - start < 2
 
 

@@ -1,18 +1,22 @@
 """What a metric sees of a picture: pictures → vectors. One kind of features a file.
 
-Each module has ``load_or_train(dataset, device, seconds) -> Features``. A distance means nothing without the features
-that it was measured on, so a figure always carries their name.
+Each module has ``load_or_train(dataset, device, seconds=..., weights=Weights()) -> Features``. A distance means nothing
+without the features that it was measured on, so a figure always carries their name; ``published_names`` says which of
+our figures, on these features, is one that papers report.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
 
 from allaprima.core.catalog import Catalog
+from allaprima.core.errors import UserError
 from allaprima.data.dataset import Dataset
 
 FEATURES = Catalog("feature", __name__)
@@ -21,15 +25,39 @@ FEATURES = Catalog("feature", __name__)
 VALUES_AT_ONCE = 8 * 2**20
 
 
+@dataclass(frozen=True)
+class Weights:
+    """Where a published net comes from: ``file`` if one is named, else a cache; ``download`` allows the network."""
+
+    file: Path | None = None
+    download: bool = False
+
+
 class Features(Protocol):
-    """``name`` says what the vectors are, such as ``domain: 7 classes``; ``dim`` is their length."""
+    """``name`` says what the vectors are, such as ``domain: 7 classes``; ``dim`` is their length.
+
+    ``published_names`` maps our figure's name to the one that papers give it on these very features, such as
+    ``{"Fréchet distance": "FID"}``; it is empty for features that are our own. ``published_note`` says what else the
+    papers' figures ask for.
+    """
 
     name: str
     dim: int
+    published_names: dict[str, str]
+    published_note: str
 
     def extract(self, samples: torch.Tensor) -> torch.Tensor:
-        """float ``[N,C,H,W]`` in [-1, 1] → float32 ``[N,dim]`` on the CPU."""
+        """float ``[N,C,H,W]`` in [-1, 1] → float32 ``[N,dim]`` on the CPU; N may be 0. Not finite where a sample is not."""
         ...
+
+
+def refuse_file(feature: str, weights: Weights) -> None:
+    """Raises UserError when a file is named for features that have none."""
+    if weights.file is not None:
+        raise UserError(
+            f"'{feature}' features need no weights, but --weights names '{weights.file}'",
+            "leave out --weights, or choose --features inception, dinov2 or clip",
+        )
 
 
 def chunks(count: int, values_each: int) -> list[range]:

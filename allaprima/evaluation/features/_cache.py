@@ -31,12 +31,14 @@ def folder_for(dataset: Path, name: str, key: dict[str, Any]) -> Path:
     return dataset / "features" / f"{name}-{digest[:12]}"
 
 
-def read(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
-    """Description and tensors, or None when they are missing, torn or changed."""
+def read(folder: Path, key: dict[str, Any]) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
+    """Description and tensors, or None when they are missing, torn, changed, or made with another ``key``."""
     try:
         description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         if description["format"] != FORMAT or description["sha256"] != sha256_file(folder / WEIGHTS):
             return None
+        if any(description.get(name) != value for name, value in key.items()):
+            return None  # a folder that was copied here from another dataset
         return description, safetensors.torch.load_file(folder / WEIGHTS)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None

@@ -17,9 +17,10 @@ from allaprima.core.device import Device
 from allaprima.core.errors import UserError
 from allaprima.core.seeds import derive, numpy_stream
 from allaprima.data.dataset import Dataset
-from allaprima.evaluation.features import _cache, choose, chunks
+from allaprima.evaluation.features import Weights, _cache, choose, chunks, refuse_file
 from allaprima.evaluation.features._learning import learn
 from allaprima.evaluation.features._net import Backbone, shrink, to_device
+from allaprima.evaluation.small import small_pictures
 
 VERSION = 1
 
@@ -36,7 +37,10 @@ class Config(BaseConfig):
 
 
 class DomainFeatures:
-    """See the module."""
+    """See the module. No paper knows these features, so its figures have no published names."""
+
+    published_names: dict[str, str] = {}
+    published_note = ""
 
     def __init__(self, net: Backbone, name: str, size: int, device: Device) -> None:
         self.net = to_device(net, device).eval().requires_grad_(False)
@@ -56,11 +60,16 @@ class DomainFeatures:
         return torch.cat(parts) if parts else torch.empty(0, self.dim)
 
 
-def load_or_train(dataset: Dataset, device: Device, seconds: float = 60.0, config: Config = Config()) -> DomainFeatures:
+def load_or_train(
+    dataset: Dataset, device: Device, seconds: float = 60.0, weights: Weights = Weights(), config: Config = Config()
+) -> DomainFeatures:
     """The features kept with ``dataset``, or new ones, which are then kept there if that is possible.
 
-    ``seconds`` bounds the training on a slow machine. Raises UserError when there are fewer than 2 training pictures.
+    ``seconds`` bounds the training on a slow machine. Another ``config``, such as ``Config(seed=1)``, gives another judge
+    of the same pictures, kept beside the first. Raises UserError when there are fewer than 2 training pictures, and when
+    ``weights`` names a file.
     """
+    refuse_file("domain", weights)
     places = dataset.indices("train")
     if len(places) < 2:
         raise UserError(f"'{dataset.folder}' has {len(places)} training pictures", "prepare a set of at least 2")
@@ -68,7 +77,7 @@ def load_or_train(dataset: Dataset, device: Device, seconds: float = 60.0, confi
     name = f"domain: {num_classes} classes" if num_classes else "domain: self-supervised"
     key = {"version": VERSION, "settings": config.model_dump(), "dataset": dataset.manifest.fingerprint}
     folder = _cache.folder_for(dataset.folder, "domain", key)
-    kept = _cache.read(folder)
+    kept = _cache.read(folder, key)
     net = _new_net(dataset, config)
     if kept is not None:
         try:
@@ -107,7 +116,7 @@ def _train(
 ) -> int:
     most = min(config.most_pictures, int(1e9 / np.prod(dataset.domain.shape.spatial)))  # reading 512 px takes its time
     places = choose(places, most, numpy_stream(config.seed, "feature-pictures"))
-    pictures = _small_pictures(dataset, places, config.size)
+    pictures = small_pictures(dataset, places, config.size)
     labels = torch.from_numpy(np.asarray(dataset.labels[places]).astype(np.int64)) if labelled else None
     to_device(net, device)
     with torch.random.fork_rng(devices=[]):
@@ -124,15 +133,6 @@ def _train(
         )
     _standardise(net, pictures[:4096], device)
     return seen
-
-
-def _small_pictures(dataset: Dataset, places: np.ndarray, size: int) -> torch.Tensor:
-    """uint8 ``[N,C,h,w]``, premultiplied, the longer side at most ``size``: small enough to stay in memory."""
-    parts = []
-    for piece in chunks(len(places), int(np.prod(dataset.images.shape[1:]))):
-        samples = shrink(dataset.domain.to_tensor(dataset.images[places[piece.start : piece.stop]]), size)
-        parts.append(samples.add(1).mul(127.5).round().to(torch.uint8))
-    return torch.cat(parts)
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from allaprima.core.device import Device
 from allaprima.data.dataset import Dataset
-from allaprima.evaluation.features import chunks
+from allaprima.evaluation.features import Weights, chunks, refuse_file
 
 SIDE = 8
 
@@ -19,6 +19,8 @@ class PixelFeatures:
     """``[N,C,H,W]`` → the means of 8 × 8 fields: ``[N, 64·C]``."""
 
     name = "pixels: 8×8"
+    published_names: dict[str, str] = {}
+    published_note = ""
 
     def __init__(self, channels: int) -> None:
         self.dim = channels * SIDE * SIDE
@@ -32,6 +34,12 @@ class PixelFeatures:
         return torch.cat(parts) if parts else torch.empty(0, self.dim)
 
 
-def load_or_train(dataset: Dataset, device: Device, seconds: float = 0.0) -> PixelFeatures:
-    """The features for pictures of ``dataset``; the other arguments are the catalogue's and change nothing."""
+def load_or_train(
+    dataset: Dataset, device: Device, seconds: float = 0.0, weights: Weights = Weights()
+) -> PixelFeatures:
+    """The features for pictures of ``dataset``; ``device`` and ``seconds`` are the catalogue's and change nothing.
+
+    Raises UserError when ``weights`` names a file.
+    """
+    refuse_file("pixels", weights)
     return PixelFeatures(dataset.domain.shape.channels)
