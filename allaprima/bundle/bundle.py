@@ -199,14 +199,24 @@ class Bundle:
         unknown = label is None and self.classes
         return self.likeliest(samples) if unknown else self.labels(len(samples), label)
 
-    def _means(self, samples: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """float ``[N,C,H,W]`` and prepared labels → posterior means ``[N, latent_dim]``, a chunk at a time."""
+    @torch.inference_mode()
+    def posterior(self, pictures: Pictures, label: Label | Sequence[Label] = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log variance of q(z|x), each float32 ``[N, latent_dim]``; arguments and errors as of ``encode``."""
+        samples = self._samples(pictures)
+        return self._posterior(samples, self._own_labels(samples, label))
+
+    def _posterior(self, samples: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """float ``[N,C,H,W]`` and prepared labels → mean and log variance ``[N, latent_dim]``, a chunk at a time."""
         assert self.encoder is not None
-        parts = []
+        parts = [torch.empty(0, 2 * self.description.latent_dim)]
         for start in range(0, len(samples), self.chunk):
             x, y = (of[start : start + self.chunk].to(self.device) for of in (samples, labels))
-            parts.append(self.encoder(x, self.condition(y))[0].float().cpu())
-        return torch.cat(parts) if parts else torch.empty(0, self.description.latent_dim)
+            parts.append(torch.cat(self.encoder(x, self.condition(y)), dim=1).float().cpu())
+        mean, log_variance = torch.cat(parts).chunk(2, dim=1)
+        return mean, log_variance.clamp(-20, 20)  # as in training
+
+    def _means(self, samples: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return self._posterior(samples, labels)[0]
 
     def _samples(self, pictures: Pictures) -> torch.Tensor:
         if self.encoder is None:

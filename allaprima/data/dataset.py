@@ -3,7 +3,7 @@
     manifest.json    format, domain, class names, counts, options, files with their SHA-256
     images.npy       uint8 [N, H, W, C]
     labels.npy       int64 [N], -1 where there is no label
-    splits.npy       uint8 [N]: 0 train, 1 validation, 2 test
+    splits.npy       uint8 [N]: 0 train, 1 validation, 2 test, any other number none of them
     records.jsonl    one line a picture: name, text, and all other columns of the source
     report.json      what was left out, and why
 

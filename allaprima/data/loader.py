@@ -118,11 +118,13 @@ class _Gather:
                 f"'{dataset.folder}' has no {unknown[0]}s", "prepare it with --labels, or train without conditions"
             )
         self._dataset, self._device = dataset, device
-        self._labels = np.array(dataset.labels) if "label" in wanted else None
+        self._labels = dataset.labels if "label" in wanted else None
 
     def __call__(self, places: np.ndarray) -> Batch:
         stored = torch.from_numpy(self._dataset.images[places])  # fancy indexing copies: the memory map stays read-only
-        conditions = {} if self._labels is None else {"label": self._to_device(torch.from_numpy(self._labels[places]))}
+        conditions = (
+            {} if self._labels is None else {"label": self._to_device(torch.from_numpy(np.array(self._labels[places])))}
+        )
         samples = self._dataset.domain.to_tensor(self._to_device(stored))
         return Batch(samples.contiguous(), self._to_device(torch.from_numpy(places.copy())), conditions)
 

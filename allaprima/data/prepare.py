@@ -66,8 +66,8 @@ class PrepareConfig(Config):
     keep_noise: bool = False
     min_side: int | None = Field(None, ge=1)  # of a source picture; default: an eighth of the wanted size
     max_megapixels: float = Field(80, gt=0)
-    count: int = Field(4000, ge=1, le=10_000_000)  # of studies
-    seed: int = Field(0, ge=0)  # of studies
+    count: int = Field(4000, ge=1, le=10_000_000)  # of studies or stacks
+    seed: int = Field(0, ge=0)  # of studies or stacks
 
     def limits(self) -> Limits:
         """The lines that the checks draw."""

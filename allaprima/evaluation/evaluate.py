@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,17 @@ from allaprima.bundle.format import DESCRIPTION
 from allaprima.core.device import Device
 from allaprima.core.errors import UserError, suggest
 from allaprima.core.files import plain_disk_errors, write_atomic, write_json
+from allaprima.core.progress import progress
 from allaprima.data.dataset import Dataset
 from allaprima.data.split import SPLITS
 from allaprima.evaluation import report as html
-from allaprima.evaluation.features import FEATURES
+from allaprima.evaluation.features import FEATURES, Features, Weights
 from allaprima.evaluation.material import Material, Painter, gather
-from allaprima.evaluation.metrics import Figure, warning
+from allaprima.evaluation.metrics import METRICS, Figure, measure_all, warning
+from allaprima.evaluation.report import number
 
 FORMAT = "allaprima-report"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -32,24 +34,27 @@ class Report:
     """What was found and where it was written. ``facts`` are words for people, by their heading.
 
     ``warning`` says that the held-out pictures are too few for figures that tell much; empty when they suffice.
+    ``left_out``: why a metric could not be measured, by its name.
     """
 
     folder: Path
     figures: list[Figure]
     facts: dict[str, str]
     warning: str = ""
+    left_out: dict[str, UserError] = field(default_factory=dict)
 
     def table(self) -> str:
         """The figures as text, a line each, for a terminal; the warning, if there is one, comes first."""
-        rows = [("figure", "value", "95 % interval", "real against real", "better")]
+        rows: list[tuple[str, ...]] = [("figure", "value", "95 % interval", "floor", "ceiling", "better")]
         for figure in self.figures:
-            between = "{:.3f} … {:.3f}".format(*figure.interval) if figure.interval else "too few pictures"
-            floor = "" if figure.floor is None else f"{figure.floor:.3f}"
-            rows.append((figure.name, f"{figure.value:.3f}", between, floor, figure.better))
-        widths = [max(len(row[column]) for row in rows) for column in range(5)]
+            between = "{} … {}".format(*map(number, figure.interval)) if figure.interval else "unknown"
+            ends = ["" if end is None else number(end) for end in (figure.floor, figure.ceiling)]
+            rows.append((figure.name, number(figure.value), between, *ends, figure.better))
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         head = [f"warning: {self.warning}", ""] if self.warning else []
-        return "\n".join([*head, lines[0], "-" * len(lines[0]), *lines[1:]])
+        missing = [f"not measured: {name}: {error}" for name, error in self.left_out.items()]
+        return "\n".join([*head, lines[0], "-" * len(lines[0]), *lines[1:], *(["", *missing] if missing else [])])
 
 
 def evaluate(
@@ -57,16 +62,18 @@ def evaluate(
     dataset: Dataset,
     painter: Painter,
     device: Device,
-    count: int = 2000,
+    count: int = 5_000,
     split: str = "test",
     seed: int = 0,
     features: str = "domain",
     out: Path | None = None,
+    weights: Weights | None = None,
 ) -> Report:
     """Measure ``painter``, a Bundle, on the ``split`` of ``dataset``; write into ``out``, or ``run/report``.
 
     The page shows real pictures, so where ``run`` is a bundle, a folder to be shared, the report goes beside it: into
-    the report folder of the run that holds the bundle, or into ``<bundle>-report``.
+    the report folder of the run that holds the bundle, or into ``<bundle>-report``. A metric that cannot be measured is
+    named with its reason, and the others still run.
 
     Raises UserError when the pictures are of another size or number of channels, too few, or cannot be written,
     and when ``out`` is a folder of other things.
@@ -74,33 +81,66 @@ def evaluate(
     if split not in SPLITS[1:]:
         raise UserError(f"There is no held-out split '{split}'", suggest(split, SPLITS[1:]))
     _check_shapes(dataset, painter)
-    folder = out or _report_folder(run)
+    folder = out or report_folder(run)
     if out is not None:
         _refuse_taken(out)
     with plain_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    chosen = FEATURES.get(features).load_or_train(dataset, device)
-    material = gather(run, dataset, painter, chosen, count, split, seed)
-    material = replace(material, facts=_facts(material))
-    write_json(
-        folder / "report.json",
-        {
-            "format": FORMAT,
-            "version": VERSION,
-            "program": f"allaprima {allaprima.__version__}",
-            "features": chosen.name,
-            "split": split,
-            "held_out_pictures": len(material.real),
-            "samples": len(material.fake),
-            "seed": seed,
-            "dataset_fingerprint": dataset.manifest.fingerprint,
-            "figures": [figure.to_json() for figure in material.figures],
-            "facts": material.facts,
-            "warning": warning(len(material.real)) or None,
-        },
-    )
+    chosen = FEATURES.get(features).load_or_train(dataset, device, weights=weights or Weights())
+    material = measured(gather(run, dataset, painter, chosen, device, count, split, seed))
+    material = material.with_results(facts=_facts(material))
+    write_json(folder / "report.json", _as_json(material))
     write_atomic(folder / "report.html", html.page(material))
-    return Report(folder, list(material.figures), material.facts, warning(len(material.real)))
+    return Report(folder, list(material.figures), material.facts, warning(len(material.real)), dict(material.left_out))
+
+
+def measured(material: Material) -> Material:
+    """The same with every figure of the catalogue, and the reasons for those that are missing. Shows progress."""
+    figures: list[Figure] = []
+    left_out: dict[str, UserError] = {}
+    with progress("measuring", len(METRICS.names()), "metrics") as advance:
+        for name, found in measure_all(material):
+            if isinstance(found, UserError):
+                left_out[name.replace("_", " ")] = found
+            else:
+                figures += [_published(figure, material.features) for figure in found]
+            advance(1, note=name.replace("_", " "))
+    return material.with_results(figures=figures, left_out=left_out)
+
+
+def _published(figure: Figure, features: Features) -> Figure:
+    """With a note of the name that papers give this figure on these features, if they do."""
+    name = features.published_names.get(figure.name) if figure.features == features.name else None
+    if name is None:
+        return figure
+    note = "; ".join(part for part in (f"published as {name}", figure.note, features.published_note) if part)
+    return replace(figure, note=note)
+
+
+def _as_json(material: Material) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "program": f"allaprima {allaprima.__version__}",
+        "features": material.features.name,
+        "split": material.split,
+        "held_out_pictures": len(material.real),
+        "samples": len(material.fake),
+        "seed": material.seed,
+        "dataset_fingerprint": material.dataset.manifest.fingerprint,
+        "weights_sha256": weights_sha256(material.painter),
+        "figures": [figure.to_json() for figure in material.figures],
+        "not_measured": {
+            name: {"problem": error.problem, "remedy": error.remedy} for name, error in material.left_out.items()
+        },
+        "facts": material.facts,
+        "warning": warning(len(material.real)) or None,
+    }
+
+
+def weights_sha256(painter: Any) -> str | None:
+    """Which weights were measured: the digest that ``bundle.json`` gives; None for what is no bundle on disk."""
+    return getattr(getattr(getattr(painter, "description", None), "weights", None), "sha256", None)
 
 
 def _refuse_taken(folder: Path) -> None:
@@ -117,7 +157,8 @@ def _refuse_taken(folder: Path) -> None:
         )
 
 
-def _report_folder(run: Path) -> Path:
+def report_folder(run: Path) -> Path:
+    """Where the report of a run or bundle belongs."""
     if not (run / DESCRIPTION).is_file():
         return run / "report"
     bundle = Path(os.path.abspath(run))  # that '.' has a name and a parent

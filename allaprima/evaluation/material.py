@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 
+from allaprima.core.device import Device
 from allaprima.core.errors import UserError
 from allaprima.core.progress import progress
 from allaprima.core.seeds import numpy_stream
 from allaprima.data.dataset import Dataset
 from allaprima.evaluation.features import Features, choose, chunks, of_pictures
-from allaprima.evaluation.metrics import Figure, measure_all
+from allaprima.evaluation.nearest import PIXEL_SIDE, Neighbours
+from allaprima.evaluation.small import shrink, small_pictures
+
+if TYPE_CHECKING:
+    from allaprima.evaluation.judge import Judge
+    from allaprima.evaluation.metrics import Figure
 
 MOST_HELD_OUT = 10_000
-MOST_SEARCHED = 10_000
+MOST_SEARCHED = 60_000
+NUM_FIRST = 64
 
 
 class Painter(Protocol):
@@ -47,27 +55,37 @@ class Painter(Protocol):
 
 @dataclass(frozen=True)
 class Material:
-    """Features float32 ``[·,D]``: ``real`` of the pictures ``real_places`` of the held-out ``split``, ``fake`` of the
-    samples, whose classes are ``fake_labels`` (int64, places in the painter's ``classes``) and of which ``first`` holds
-    the first as uint8 ``[n,H,W,C]``; ``searched`` of the training pictures ``searched_places``, of which
-    the first ``num_floor``, drawn at random, stand in for samples to give each figure its floor.
+    """Pictures and features of four kinds.
+
+    ``real``: held-out pictures, ``real_places`` of the dataset, of the ``split`` that is measured on. ``fake``: samples;
+    ``fake_labels`` are the classes asked for, int64 places in the painter's ``classes``; ``first`` holds the first ones,
+    uint8 ``[n,H,W,C]``. ``searched``: training pictures, ``searched_places``, of which the first ``num_floor``, drawn at
+    random and as many as samples, stand in for samples to give each figure its floor or ceiling.
+
+    Features are float32 ``[·,D]``. ``real_small`` and ``fake_small`` are the pictures themselves, uint8 ``[·,C,h,w]``
+    with the longer side at most 64 px, for what looks at more than features. ``figures`` and ``left_out`` (the reason by
+    the metric's name) are empty until everything was measured.
     """
 
     run: Path
     dataset: Dataset
     painter: Painter
     features: Features
+    device: Device
     split: str
     seed: int
     real: torch.Tensor
     real_places: np.ndarray
+    real_small: torch.Tensor
     fake: torch.Tensor
     fake_labels: torch.Tensor
+    fake_small: torch.Tensor
     first: np.ndarray
     searched: torch.Tensor
     searched_places: np.ndarray
     num_floor: int
     figures: Sequence[Figure] = ()
+    left_out: Mapping[str, UserError] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -75,16 +93,55 @@ class Material:
         """Features of the training pictures that give the floor: as many as samples, if there are."""
         return self.searched[: self.num_floor]
 
+    @cached_property
+    def real_labels(self) -> torch.Tensor:
+        """The class of each held-out picture: int64, a place in the dataset's ``classes``, -1 unknown."""
+        return torch.from_numpy(np.asarray(self.dataset.labels[self.real_places]).astype(np.int64))
+
+    @cached_property
+    def asked(self) -> torch.Tensor:
+        """The class that each sample was asked to be: int64, a place in the *dataset's* ``classes``, -1 if it has none."""
+        known = {name: place for place, name in enumerate(self.dataset.classes)}
+        if not self.painter.classes:
+            return torch.full((len(self.fake),), -1)
+        return torch.tensor([known.get(name, -1) for name in self.painter.classes])[self.fake_labels]
+
+    @cached_property
+    def judge(self) -> Judge:
+        """A classifier trained on the training pictures. Raises NotMeasuredError where there are no two classes."""
+        from allaprima.evaluation.judge import Judge
+
+        return Judge.of(self.dataset, self.device)
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """The nearest training picture of each sample and of each held-out picture, by features and pixel by pixel."""
+        small = small_pictures(self.dataset, self.searched_places, PIXEL_SIDE)
+        return Neighbours.of(self.fake, self.real, self.searched, self.fake_small, self.real_small, small)
+
+    def with_results(self, **changes: Any) -> Material:
+        """The same pictures with other figures, reasons or facts; what was worked out from the pictures stays known."""
+        changed = replace(self, **changes)
+        known = {
+            name: value for name, value in vars(self).items() if name not in {field.name for field in fields(self)}
+        }
+        vars(changed).update(known)
+        return changed
+
     def pictures(self, places: Sequence[int] | np.ndarray) -> list[Any]:
         """Stored pictures as PIL pictures."""
         return self.dataset.domain.to_pictures(self.dataset.images[np.asarray(places)])
 
 
-NUM_FIRST = 64
-
-
 def gather(
-    run: Path, dataset: Dataset, painter: Painter, features: Features, count: int, split: str, seed: int
+    run: Path,
+    dataset: Dataset,
+    painter: Painter,
+    features: Features,
+    device: Device,
+    count: int,
+    split: str,
+    seed: int,
 ) -> Material:
     """Paint ``count`` samples and take all features, a part at a time. Shows progress.
 
@@ -107,30 +164,45 @@ def gather(
     with progress("looking at pictures", len(real_places) + len(searched_places) + count) as advance:
         real = of_pictures(features, dataset, real_places, advance)
         searched = of_pictures(features, dataset, searched_places, advance)
-        fake, labels, first = _paint(painter, features, count, seed, advance)
-    with progress("measuring", 1, "round") as advance:
-        figures = list(measure_all(real, fake, searched[:count], features.name, seed))
-        advance(1)
+        fake, labels, fake_small, first = _paint(painter, features, count, seed, advance)
     return Material(
-        run, dataset, painter, features, split, seed, real, real_places, fake, labels, first, searched, searched_places,
-        count, figures,
-    )  # fmt: skip
+        run=run,
+        dataset=dataset,
+        painter=painter,
+        features=features,
+        device=device,
+        split=split,
+        seed=seed,
+        real=real,
+        real_places=real_places,
+        real_small=small_pictures(dataset, real_places),
+        fake=fake,
+        fake_labels=labels,
+        fake_small=fake_small,
+        first=first,
+        searched=searched,
+        searched_places=searched_places,
+        num_floor=count,
+    )
 
 
 def _paint(
     painter: Painter, features: Features, count: int, seed: int, advance: Any
-) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, np.ndarray]:
+    """Features, labels and small pictures of all samples, and the first ones whole."""
     size = len(chunks(count, painter.domain.shape.channels * int(np.prod(painter.domain.shape.spatial)))[0])
     parts: list[torch.Tensor] = []
     labels: list[torch.Tensor] = []
+    small: list[torch.Tensor] = []
     first: list[np.ndarray] = []
     kept = 0
     for array, label in painter.stream(count, seed, batch_size=size):
-        # Through uint8, as real pictures went: rounding alone must not tell them apart.
-        parts.append(features.extract(painter.domain.to_tensor(array)))
+        samples = painter.domain.to_tensor(array)  # through uint8, as real pictures went: rounding must tell nothing
+        parts.append(features.extract(samples))
         labels.append(label)
+        small.append(shrink(samples))
         if kept < NUM_FIRST:
             first.append(array)
             kept += len(array)
         advance(len(array))
-    return torch.cat(parts), torch.cat(labels), np.concatenate(first)[:NUM_FIRST]
+    return torch.cat(parts), torch.cat(labels), torch.cat(small), np.concatenate(first)[:NUM_FIRST]

@@ -19,13 +19,20 @@ from allaprima.evaluation.material import Material
 
 SECTIONS = Catalog("section", "allaprima.evaluation.sections")
 MOST_PIXELS_SHOWN = 192
+WAY = {"lower": "lower is better ↓", "higher": "higher is better ↑", "neither": "near the real ones’ is better"}
 
 
 def page(material: Material) -> str:
     """The whole document."""
     modules = sorted((SECTIONS.get(name) for name in SECTIONS.names()), key=lambda module: module.PLACE)
     parts = [module.section(material) for module in modules]
-    name = material.run.resolve().name
+    notice = """<p class="private" role="note"><strong>Contains training pictures: keep it private.</strong>
+Real pictures of the dataset are shown below.</p>"""
+    return document(material.run.resolve().name, "evaluation", "".join(parts), notice)
+
+
+def document(name: str, kind: str, body: str, notice: str = "") -> str:
+    """A page in the house's style: ``body`` and ``notice``, which stands first, are HTML; ``kind`` says what it reports."""
     style = (files("allaprima.evaluation") / "report.css").read_text(encoding="utf-8")
     return f"""<!doctype html>
 <html lang="en">
@@ -41,13 +48,12 @@ def page(material: Material) -> str:
 </head>
 <body>
 <header>
-<p class="kicker">Alla Prima · evaluation</p>
+<p class="kicker">Alla Prima · {escape(kind)}</p>
 <h1>{escape(name)}</h1>
-<p class="private" role="note"><strong>Contains training pictures: keep it private.</strong>
-Real pictures of the dataset are shown below.</p>
+{notice}
 </header>
 <main>
-{"".join(parts)}
+{body}
 </main>
 </body>
 </html>
@@ -92,5 +98,9 @@ def wall(pictures: Sequence[Image.Image], alt: str, kind: str = "wall") -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that count."""
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.3g}"
+    """Three digits that count, four decimals at most."""
+    if abs(value) >= 1000 or (abs(value) >= 2 and value == int(value)):  # a count
+        return f"{value:,.0f}"
+    if abs(value) >= 10:
+        return f"{value:.3g}"
+    return f"{value:.4f}" if 0.00005 <= abs(value) < 0.0095 else f"{value:.3f}"

@@ -1,11 +1,12 @@
-"""The figure that training watches: kernel distance to the *validation* split. The test split is never touched.
+"""The figures that training watches, on the *validation* split. The test split is never touched.
 
-Use: ``validator = Validator(dataset, device, features); validator.figure(samples)``.
+Use: ``validator = Validator(dataset, device, features); validator.figures(samples)["kernel_distance"]``.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any, Literal
 
 import torch
 
@@ -14,21 +15,36 @@ from allaprima.core.errors import UserError
 from allaprima.core.seeds import numpy_stream
 from allaprima.data.dataset import Dataset
 from allaprima.evaluation.features import Features, choose, of_pictures
+from allaprima.evaluation.metrics import NotMeasuredError
+from allaprima.evaluation.metrics._autoencoder import encode
+from allaprima.evaluation.metrics.frechet_distance import frechet_distance
 from allaprima.evaluation.metrics.kernel_distance import mmd2
+from allaprima.evaluation.metrics.likelihood import bits_per_dim, fit_variance, log_weights
+from allaprima.evaluation.metrics.prdc import K, prdc
+from allaprima.evaluation.metrics.reconstruction import psnr, reconstructed, unit
 
-MOST_PICTURES = 2048
+MOST_PICTURES = 1024
 FEWEST_PICTURES = 2
+NUM_ENCODED = 32
+BETTER: dict[str, Literal["lower", "higher"]] = {
+    "kernel_distance": "lower",
+    "frechet_distance": "lower",
+    "precision": "higher",
+    "recall": "higher",
+    "density": "higher",
+    "coverage": "higher",
+}
 
 
 class Validator:
-    """Kernel distance between samples and the validation pictures, whose features are taken once.
+    """Figures of samples against the validation pictures, whose features are taken once.
 
+    The kernel distance has no bias, so that it can be compared whatever the number of samples; the others move with it, and
+    compare moments of one run only as long as that number stays the same. ``watch`` is the one that is given in any case.
     Raises UserError when there are fewer than ``FEWEST_PICTURES`` validation pictures.
     """
 
-    name = "kernel_distance"
-
-    def __init__(self, dataset: Dataset, device: Device, features: Features) -> None:
+    def __init__(self, dataset: Dataset, device: Device, features: Features, watch: str = "kernel_distance") -> None:
         places = dataset.indices("validation")
         if len(places) < FEWEST_PICTURES:
             raise UserError(
@@ -37,13 +53,44 @@ class Validator:
                 if len(places)
                 else "prepare it again with --validation 0.1 --force, to hold some out",
             )
-        self.features = features
-        self._device = device
+        self.features, self.watch = features, watch
+        self._dataset, self._device = dataset, device
         self._real = of_pictures(features, dataset, choose(places, MOST_PICTURES, numpy_stream(0, "validation")))
 
-    def figure(self, samples: torch.Tensor) -> float:
-        """float ``[N,C,H,W]`` in [-1, 1], N ≥ 2 → the distance, lower is better; infinite if a sample is not finite."""
+    def figures(self, samples: torch.Tensor) -> dict[str, float]:
+        """float ``[N,C,H,W]`` in [-1, 1], N ≥ 2 → figures by name, see ``BETTER``.
+
+        The Fréchet distance is left out where there are too few pictures for a covariance of full rank, unless it is the
+        one to watch. Where a sample is not finite, that one is infinite and there are no others.
+        """
         painted = self.features.extract(samples)
         if not painted.isfinite().all():
-            return math.inf
-        return mmd2(self._real, painted)
+            return {self.watch: math.inf}
+        fewest = min(len(self._real), len(painted))
+        found = {"kernel_distance": mmd2(self._real, painted)}
+        if fewest > self.features.dim or self.watch == "frechet_distance":
+            found["frechet_distance"] = float(frechet_distance(self._real, painted))
+        scores = prdc(self._real, painted, min(K, fewest - 1))
+        return found | {name: float(score.mean()) for name, score in scores.items()}
+
+    def of_autoencoder(self, painter: Any) -> dict[str, float]:
+        """``psnr_db`` and ``elbo_bits_per_dim`` of a few validation pictures, as the metrics have them, with one draw each.
+
+        Empty for a generator without an encoder, and where no picture has a class.
+        """
+        if painter.encoder is None:
+            return {}
+        held_out, train = (
+            choose(self._dataset.indices(split), NUM_ENCODED, numpy_stream(0, f"encoded/{split}"))
+            for split in ("validation", "train")
+        )
+        try:
+            pictures = encode(painter, self._dataset, held_out, NUM_ENCODED)
+            variance = fit_variance(painter, encode(painter, self._dataset, train, NUM_ENCODED), seed=0)
+        except NotMeasuredError:
+            return {}
+        nats = log_weights(painter, pictures, variance, draws=1, seed=0).mean(1)
+        return {
+            "psnr_db": float(psnr(reconstructed(painter, pictures), unit(pictures.samples)).mean()),
+            "elbo_bits_per_dim": float(bits_per_dim(nats, pictures.samples[0].numel()).mean()),
+        }

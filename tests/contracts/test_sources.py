@@ -62,7 +62,14 @@ def as_idx(place: Path) -> str:
     return str(place / "train-images-idx3-ubyte")
 
 
-EXAMPLES = {"folder": as_folder, "zip": as_zip, "npz": as_npz, "idx": as_idx, "studies": lambda place: "studies"}
+EXAMPLES = {
+    "folder": as_folder,
+    "zip": as_zip,
+    "npz": as_npz,
+    "idx": as_idx,
+    "stacked": lambda place: f"stacked:{as_idx(place)}",
+    "studies": lambda place: "studies",
+}
 
 
 # A reader keeps its file open for as long as its process lives; it has nobody to tell it that it was the last picture.

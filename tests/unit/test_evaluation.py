@@ -128,10 +128,14 @@ def test_the_json_holds_every_figure_with_its_features_interval_and_floor(report
     assert found["figures"][0]["interval"] is not None
     assert {figure["name"] for figure in found["figures"]} >= {"kernel distance", "precision", "recall", "coverage"}
     for figure in found["figures"]:
-        assert figure["features"] == "domain: 3 classes"
         if figure["interval"] is not None:
             assert figure["interval"][0] <= figure["value"] <= figure["interval"][1]
-        assert isinstance(figure["floor"], float)
+        assert figure["meaning"].endswith(".")
+        assert figure["group"]
+    sets = {figure["name"]: figure for figure in found["figures"]}
+    for name, end in {"kernel distance": "floor", "precision": "ceiling", "recall": "ceiling"}.items():
+        assert sets[name]["features"] == "domain: 3 classes"
+        assert isinstance(sets[name][end], float)
 
 
 def test_the_page_is_whole_in_itself_and_says_that_it_is_private(report: Report) -> None:
@@ -153,6 +157,31 @@ def test_the_page_shows_samples_classes_reconstructions_neighbours_and_curves(re
     assert places == sorted(places)
 
 
+def test_what_cannot_be_measured_is_named_with_its_reason_and_the_rest_is_measured(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    found = evaluate(tmp_path, dataset, Repainter(dataset, dataset.indices("train")), DEVICE, count=60)
+    saved = json.loads((found.folder / "report.json").read_text())
+    assert "classification score" in saved["not_measured"], "the painter has no classes"
+    assert all(reason["problem"] and reason["remedy"] for reason in saved["not_measured"].values())
+    assert "kernel distance" in {figure["name"] for figure in saved["figures"]}
+    page = (found.folder / "report.html").read_text(encoding="utf-8")
+    assert "<h3>Not measured" in page
+    assert "not measured: classification score" in found.table()
+
+
+def test_features_that_are_not_finite_leave_the_other_metrics_standing(
+    dataset: Dataset, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from allaprima.evaluation.features import pixels
+
+    real = pixels.PixelFeatures.extract
+    monkeypatch.setattr(pixels.PixelFeatures, "extract", lambda self, samples: real(self, samples).fill_(float("nan")))
+    found = evaluate(tmp_path, dataset, bundle, DEVICE, count=60, features="pixels")
+    assert "not finite" in found.left_out["kernel distance"].problem
+    assert {"following accuracy"} <= {figure.name for figure in found.figures}
+
+
 def test_random_weights_are_told_from_real_pictures(report: Report) -> None:
     distance = next(figure for figure in report.figures if figure.name == "kernel distance")
     assert distance.floor is not None
@@ -164,13 +193,15 @@ def test_a_generator_that_repeats_the_training_pictures_reaches_the_floor(datase
     places = np.random.default_rng(1).permutation(dataset.indices("train"))
     found = evaluate(tmp_path, dataset, Repainter(dataset, places), DEVICE, count=200)
     for figure in found.figures:
-        assert figure.floor is not None
-        low, high = figure.interval or (figure.value, figure.value)
-        assert low - 0.1 <= figure.floor <= high + 0.1
+        if figure.name in ("kernel distance", "precision", "recall", "density", "coverage"):
+            assert figure.real is not None
+            low, high = figure.interval or (figure.value, figure.value)
+            assert low - 0.1 <= figure.real <= high + 0.1
     text = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "<h2>Class by class" not in text
     closest = text[text.index("The closest of all") :]
-    assert "<figcaption>0.00" in closest
+    assert "features 0.00<br>pixels 0.00" in closest
+    assert "It copies." in text
 
 
 def test_no_more_samples_than_training_pictures_are_compared(dataset: Dataset, tmp_path: Path) -> None:
@@ -267,7 +298,7 @@ def test_a_handful_of_pictures_gives_valid_json_and_a_warning(
 
     saved = json.loads((found.folder / "report.json").read_text(), parse_constant=refuse)
     assert "only 4 held-out pictures" in saved["warning"]
-    assert saved["figures"][0]["interval"] is None
+    assert {figure["name"]: figure["interval"] for figure in saved["figures"]}["kernel distance"] is None
     page = (found.folder / "report.html").read_text(encoding="utf-8")
     assert "only 4 held-out pictures" in page
     assert "nan" not in re.sub(r"base64,[^\"]+", "", page).replace("allaprima", "").split("</style>")[1]

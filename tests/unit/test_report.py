@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from allaprima.evaluation.metrics import Figure
-from allaprima.evaluation.report import SECTIONS, escape, image, wall
+from allaprima.evaluation.report import SECTIONS, escape, image, number, wall
 from allaprima.evaluation.sections.curves import _chart, read_curves
 from allaprima.evaluation.sections.figures import _card
-from allaprima.evaluation.sections.neighbours import nearest_of
+from allaprima.evaluation.sections.tables import _row
 
 
 def figure(**changes: object) -> Figure:
@@ -26,9 +25,25 @@ def figure(**changes: object) -> Figure:
 
 
 def test_a_card_says_value_interval_floor_direction_and_features() -> None:
-    card = _card(figure())
-    for words in ("0.500", "0.400 … 0.600", "real against real 0.100", "lower is better", "domain: 3 classes"):
+    card, row = _card(figure()), _row(figure())
+    for words in ("0.500", "0.400 … 0.600", "0.100", "lower is better"):
         assert words in card
+        assert words in row
+    assert "real against real 0.100" in card
+    assert "domain: 3 classes" in row
+
+
+def test_what_real_pictures_get_is_the_ceiling_of_a_figure_that_is_better_high() -> None:
+    accuracy = figure(better="higher", value=0.7, interval=(0.6, 0.8), floor=0.1, ceiling=0.9)
+    assert "real against real 0.900" in _card(accuracy)
+    assert "chance 0.100" in _card(accuracy)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(0.0, "0.000"), (0.0004, "0.0004"), (0.0312, "0.031"), (12.34, "12.3"), (12345.6, "12,346")]
+)
+def test_a_number_shows_the_digits_that_count(value: float, words: str) -> None:
+    assert number(value) == words
 
 
 @pytest.mark.parametrize(
@@ -94,13 +109,6 @@ def test_a_chart_stays_inside_its_frame_and_small() -> None:
     assert len(ys) <= 250
 
 
-def test_the_nearest_is_found_in_parts_too() -> None:
-    among = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
-    distance, place = nearest_of(among.repeat(30, 1) + 1e-3, among)
-    assert torch.equal(place, torch.arange(50).repeat(30))
-    torch.testing.assert_close(distance, torch.full((1500,), 2e-3), atol=1e-3, rtol=0)
-
-
 def test_every_section_has_its_own_place() -> None:
     places = [SECTIONS.get(name).PLACE for name in SECTIONS.names()]
     assert len(places) == len(set(places))
@@ -108,6 +116,6 @@ def test_every_section_has_its_own_place() -> None:
 
 def test_a_figure_without_interval_says_so_and_has_no_bar() -> None:
     card = _card(figure(interval=None))
-    assert "too few pictures for an interval" in card
+    assert "no interval" in card
     assert "whisker" not in card
     assert "whisker" in _card(figure())

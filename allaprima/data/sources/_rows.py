@@ -42,6 +42,14 @@ class Rows:
             raise Refused("unreadable", "the file ends before this picture does")
         return np.frombuffer(data, np.uint8).reshape(self.shape)
 
+    def read_all(self, count: int) -> np.ndarray:
+        """Pictures 0 to ``count`` - 1 at once: uint8 ``[count, *shape]``. Raises Refused as ``read`` does."""
+        whole = Rows(self.open_stream, self.offset, (count, *self.shape))
+        try:
+            return whole.read(0)
+        finally:
+            whole.close()
+
     def close(self) -> None:
         """Forget the stream; the next read opens it again."""
         if self._stream is not None:

@@ -1,49 +1,68 @@
 """How good samples are, as figures: one family of measures a file, found by its name.
 
-Each module has ``measure(real, fake, seed) -> Iterator[Figure]`` on features: float32 ``[N,D]`` of held-out pictures
-and ``[M,D]`` of samples. A figure carries the name of its features, an interval, and its floor: what training pictures
-get in the samples' place.
+Each module has ``measure(material) -> Iterator[Figure]``. One that does not apply (a likelihood to a GAN) yields nothing;
+one that misses something which a person could provide raises NotMeasuredError, and the others still run. Those that
+compare two sets of features have ``on_sets(real, fake, seed)`` as well, see ``_sets``. ``GROUP`` is the heading of a
+module's figures in the report, if it is not the module's own name.
+
+A figure carries the name of its features, an interval, and what it is at best and at worst: ``floor`` and ``ceiling``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
-
-import torch
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from allaprima.core.catalog import Catalog
 from allaprima.core.errors import UserError
 
+if TYPE_CHECKING:
+    from allaprima.evaluation.material import Material
+
 METRICS = Catalog("metric", __name__)
-FEW_PICTURES = 100
 FEWEST_TELLING = 50  # held-out pictures: with less, precision and coverage are near 1 whatever is painted
+
+
+class NotMeasuredError(UserError):
+    """A metric that this run, dataset or split cannot give; the remedy says what would."""
 
 
 @dataclass(frozen=True)
 class Figure:
     """One number. ``interval`` holds 95 % of what a repetition with other pictures would give; None if unknown.
 
-    ``meaning`` is one plain sentence; ``note`` what to keep in mind; ``floor`` the value of real against real.
+    ``floor`` is the least and ``ceiling`` the most that makes sense, where they exist: of a figure that is better lower,
+    the floor is what real pictures get in the samples' place; of one that is better higher, the ceiling is that, and the
+    floor is what chance gets. ``better`` is ``neither`` for a figure that should come near the real pictures' own.
+    ``meaning`` is one plain sentence; ``note`` what to keep in mind; ``features`` what it was measured on. ``details``
+    are tables behind the number, JSON values by name, such as a confusion matrix. ``group`` is the heading under which it
+    stands: its module's ``GROUP``.
     """
 
     name: str
     value: float
     interval: tuple[float, float] | None
-    better: Literal["lower", "higher"]
+    better: Literal["lower", "higher", "neither"]
     meaning: str
     note: str = ""
     features: str = ""
     floor: float | None = None
+    ceiling: float | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    group: str = ""
+
+    @property
+    def real(self) -> float | None:
+        """What real pictures get in the samples' place: the best that can be expected."""
+        return self.floor if self.better == "lower" else self.ceiling
 
     def to_json(self) -> dict[str, Any]:
         """Its fields; None, which is null in JSON, for a number that is not finite."""
-        fields = asdict(self)
         return {
             key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in fields.items()
+            for key, value in asdict(self).items()
         }
 
 
@@ -57,35 +76,12 @@ def warning(held_out: int) -> str:
     )
 
 
-def measure_all(
-    real: torch.Tensor, fake: torch.Tensor, train: torch.Tensor, features: str, seed: int = 0
-) -> Iterator[Figure]:
-    """Every metric of the catalogue on features ``[·,D]`` of held-out (``real``), painted and training pictures.
-
-    Use as many training pictures as samples: some measures depend on how many there are. Raises UserError when there
-    are fewer than 2 of a kind, or a feature is not finite.
-    """
-    for vectors, what in ((real, "held-out pictures"), (fake, "samples"), (train, "training pictures")):
-        if len(vectors) < 2:
-            raise UserError(f"There are {len(vectors)} {what}, too few to compare", "at least 2 are needed, better 100")
-        if not vectors.isfinite().all():
-            raise UserError(
-                f"The features of the {what} are not finite numbers", "look at the pictures: are they broken?"
-            )
-    for name in METRICS.names():
+def measure_all(material: Material, names: list[str] | None = None) -> Iterator[tuple[str, list[Figure] | UserError]]:
+    """Every metric of the catalogue (or those named) with its figures, or with the reason why there are none."""
+    for name in names if names is not None else METRICS.names():
         module = METRICS.get(name)
-        floors = {figure.name: figure.value for figure in module.measure(real, train, seed)}
-        for figure in module.measure(real, fake, seed):
-            interval = _telling(figure.interval, len(real))
-            width = "wide interval" if interval else "too few for an interval"
-            few = f"only {len(real)} held-out pictures: {width}" if len(real) < FEW_PICTURES else ""
-            note = "; ".join(part for part in (figure.note, few) if part)
-            yield replace(figure, interval=interval, note=note, features=features, floor=floors.get(figure.name))
-
-
-def _telling(interval: tuple[float, float] | None, held_out: int) -> tuple[float, float] | None:
-    """The interval, unless it is not finite, or of no width only because so few pictures were drawn again."""
-    if interval is None or not all(math.isfinite(end) for end in interval):
-        return None
-    no_width = math.isclose(*interval, rel_tol=1e-5, abs_tol=1e-6)  # but for float32's rounding
-    return None if held_out < FEWEST_TELLING and no_width else interval
+        group = getattr(module, "GROUP", name.replace("_", " ").capitalize())
+        try:
+            yield name, [replace(figure, group=group) for figure in module.measure(material)]
+        except UserError as error:
+            yield name, error

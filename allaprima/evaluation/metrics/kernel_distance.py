@@ -9,15 +9,18 @@ Use: ``distance = mmd2(real_features, fake_features)``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import torch
 
+from allaprima.evaluation.material import Material
 from allaprima.evaluation.metrics import Figure
-from allaprima.evaluation.metrics._bootstrap import REPLICATES, Z95, resampling_weights
+from allaprima.evaluation.metrics._bootstrap import interval_around
+from allaprima.evaluation.metrics._sets import against_real
 
+GROUP = "Distance"
 ROWS_AT_ONCE = 1024
+FEWEST_FOR_INTERVAL = 10
 
 
 def kernel(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -27,47 +30,53 @@ def kernel(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 def mmd2(x: torch.Tensor, y: torch.Tensor) -> float:
     """Unbiased MMD² (Gretton et al. 2012, eq. 3) of ``[N,D]`` and ``[M,D]``; N, M ≥ 2."""
-    within = [_pairs(z, z, torch.ones(len(z), 1), torch.ones(len(z), 1), same=True) for z in (x, y)]
-    across = _pairs(x, y, torch.ones(len(x), 1), torch.ones(len(y), 1))
-    return float(within[0] + within[1] - 2 * across)
+    return with_scores(x, y)[0]
 
 
-def measure(real: torch.Tensor, fake: torch.Tensor, seed: int) -> Iterator[Figure]:
-    """The distance, with its standard error from resampled pictures.
+def with_scores(x: torch.Tensor, y: torch.Tensor) -> tuple[float, torch.Tensor, torch.Tensor]:
+    """The same, and what each picture adds to it, to first order: ``[N]`` and ``[M]`` float64 of mean 0.
 
-    With a handful of pictures some resamplings hold one picture alone, which makes no pair: there is no interval then.
+    A picture's score is twice its mean kernel with its own kind, less that with the other kind, about the mean.
     """
-    wx = resampling_weights(len(real), seed, "kernel-real")
-    wy = resampling_weights(len(fake), seed, "kernel-fake")
-    within = _pairs(real, real, wx, wx, same=True) + _pairs(fake, fake, wy, wy, same=True)
-    replicates = within - 2 * _pairs(real, fake, wx, wy)
-    error = float(replicates.std())
-    known = math.isfinite(error)
-    value = mmd2(real, fake)
+    across = [torch.zeros(len(z), dtype=torch.float64) for z in (x, y)]
+    for start in range(0, len(x), ROWS_AT_ONCE):
+        values = kernel(x[start : start + ROWS_AT_ONCE], y)
+        across[0][start : start + ROWS_AT_ONCE] = values.sum(1).double()
+        across[1] += values.sum(0)
+    own = [_sums_with_others(z) / (len(z) - 1) for z in (x, y)]
+    other = [across[0] / len(y), across[1] / len(x)]
+    value = own[0].mean() + own[1].mean() - 2 * other[0].mean()
+    added = [2 * (mine - theirs) for mine, theirs in zip(own, other, strict=True)]
+    return float(value), added[0] - added[0].mean(), added[1] - added[1].mean()
+
+
+def _sums_with_others(z: torch.Tensor) -> torch.Tensor:
+    """Σ_j≠i k(z_i, z_j) for each of ``[N,D]``, float64 ``[N]``; each pair is worked out once."""
+    sums = torch.zeros(len(z), dtype=torch.float64)
+    for start in range(0, len(z), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        values = kernel(z[rows], z[start:])
+        values.diagonal().zero_()
+        sums[rows] += values.sum(1)
+        sums[start + len(values) :] += values[:, len(values) :].sum(0)
+    return sums
+
+
+def measure(material: Material) -> Iterator[Figure]:
+    """The distance of samples to held-out pictures; its floor is that of training pictures."""
+    yield from against_real(on_sets, material)
+
+
+def on_sets(real: torch.Tensor, fake: torch.Tensor, seed: int) -> Iterator[Figure]:
+    """The distance, with its standard error from resampled scores; a handful of pictures is too few for one."""
+    value, *influences = with_scores(real, fake)
+    known = min(len(real), len(fake)) >= FEWEST_FOR_INTERVAL
+    error = float(sum(part.var() / len(part) for part in influences)) ** 0.5
     yield Figure(
         name="kernel distance",
         value=value,
-        interval=(value - Z95 * error, value + Z95 * error) if known else None,
+        interval=interval_around(value, influences, seed, "kernel") if known else None,
         better="lower",
         meaning="How far the samples as a whole lie from pictures that were never trained on; 0 is indistinguishable.",
-        note=f"standard error {error:.2g}, {REPLICATES} resamplings" if known else "",
+        note=f"standard error {error:.2g}" if known else "",
     )
-
-
-def _pairs(x: torch.Tensor, y: torch.Tensor, wx: torch.Tensor, wy: torch.Tensor, same: bool = False) -> torch.Tensor:
-    """Weighted mean of k over all pairs, a column of weights at a time: ``[N,D],[M,D],[N,R],[M,R]`` → ``[R]``.
-
-    ``same``: x and y are the same pictures, and no picture is paired with itself, however often it was drawn.
-    """
-    total, mass = torch.zeros(wx.shape[1], dtype=torch.float64), torch.zeros(wx.shape[1], dtype=torch.float64)
-    for start in range(0, len(x), ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
-        values = kernel(x[rows], y)
-        column_sums = wy.sum(0).double().expand(len(values), -1).clone()
-        if same:
-            diagonal = torch.arange(len(values))
-            values[diagonal, diagonal + start] = 0
-            column_sums -= wy[rows]
-        total += (wx[rows].double() * (values @ wy).double()).sum(0)
-        mass += (wx[rows].double() * column_sums).sum(0)
-    return total / mass

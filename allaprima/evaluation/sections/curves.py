@@ -16,6 +16,7 @@ MOST_POINTS = 240
 COLOURS = 6
 FIRST = ("validation", "loss")  # the others follow by name
 LEFT_OUT = ("time",)
+SHARES = ("precision", "recall", "density", "coverage")  # one chart: all are shares, or near 1
 
 Curve = list[tuple[float, float]]
 
@@ -24,8 +25,11 @@ def section(material: Material) -> str:
     panels = read_curves(material.run / "stats.jsonl")
     if not panels:
         return ""
-    charts = "".join(_chart(name, curves) for name, curves in panels.items())
-    words = "Against the number of training images seen. Single extremes are cut off at the frame."
+    charts = "".join(_chart(title, curves) for title, curves in charts_of(panels).items())
+    words = (
+        "Against the number of training images seen. Single extremes are cut off at the frame. Validation figures are taken "
+        "on pictures that are neither trained on nor part of the test split; one of them chose the moment that was kept."
+    )
     return block("Training", f'<div class="charts">{charts}</div>', words)
 
 
@@ -51,6 +55,17 @@ def read_curves(path: Path) -> dict[str, dict[str, Curve]]:
     kept = {panel: {name: c for name, c in curves.items() if len(c) > 1} for panel, curves in panels.items()}
     order = sorted(kept, key=lambda panel: (FIRST.index(panel) if panel in FIRST else len(FIRST), panel))
     return {panel: kept[panel] for panel in order if kept[panel] and panel not in LEFT_OUT}
+
+
+def charts_of(panels: dict[str, dict[str, Curve]]) -> dict[str, dict[str, Curve]]:
+    """Title → curves of one chart: a panel each, but a chart for each validation figure, which have no scale in common."""
+    found: dict[str, dict[str, Curve]] = {}
+    for panel, curves in panels.items():
+        for name, curve in curves.items():
+            alone = panel == "validation" and name not in SHARES
+            title = f"{panel}: {name.replace('_', ' ')}" if alone else panel
+            found.setdefault(title, {})[name] = curve
+    return found
 
 
 def _is_number(value: object) -> bool:

@@ -1,12 +1,22 @@
-"""What was measured, in plain words: each figure with its interval, its floor and which way is better."""
+"""What was measured, at a glance: the headline on cards, and what could not be measured."""
 
 from __future__ import annotations
 
 from allaprima.evaluation.material import Material
 from allaprima.evaluation.metrics import Figure, warning
-from allaprima.evaluation.report import block, escape, number
+from allaprima.evaluation.report import WAY, block, escape, number
 
 PLACE = 10
+HEADLINE = (
+    "kernel distance",
+    "Fréchet distance, extrapolated",
+    "precision",
+    "recall",
+    "coverage",
+    "following accuracy",
+    "copy rate",
+    "importance-weighted likelihood",
+)
 
 
 def section(material: Material) -> str:
@@ -17,36 +27,47 @@ def section(material: Material) -> str:
         '<span class="floor-word">Real against real</span> is what training pictures get in the samples’ place: no '
         "generator is expected to do better. The bar holds 95 % of what a repetition with other pictures would give."
     )
-    cards = "".join(_card(figure) for figure in material.figures)
+    by_name = {figure.name: figure for figure in material.figures}
+    cards = "".join(_card(by_name[name]) for name in HEADLINE if name in by_name)
     few = warning(len(material.real))
     banner = f'<p class="warning" role="note"><strong>{escape(few)}.</strong></p>' if few else ""
-    return block("What was measured", f'{banner}<div class="figures">{cards}</div>', words)
+    return block("What was measured", f'{banner}<div class="figures">{cards}</div>{_missing(material)}', words)
 
 
 def _card(figure: Figure) -> str:
-    way = "lower is better ↓" if figure.better == "lower" else "higher is better ↑"
-    between = (
-        "too few pictures for an interval"
-        if figure.interval is None
-        else " … ".join(number(end) for end in figure.interval)
-    )
-    floor = ""
-    if figure.floor is not None:
-        floor = f'<br><span class="floor-word">real against real {number(figure.floor)}</span>'
+    between = "no interval" if figure.interval is None else " … ".join(number(end) for end in figure.interval)
     return (
-        f'<div class="figure"><div class="name">{escape(figure.name)}<span class="way">{way}</span></div>'
-        f'<div class="value">{number(figure.value)}</div><div class="between">{between}{floor}</div>{_gauge(figure)}'
-        f"<p>{escape(figure.meaning)}</p>"
-        f"<small>{escape(figure.note)}; features “{escape(figure.features)}”</small></div>\n"
+        f'<div class="figure"><div class="name">{escape(figure.name)}<span class="way">{WAY[figure.better]}</span></div>'
+        f'<div class="value">{number(figure.value)}</div><div class="between">{between}{_ends(figure)}</div>'
+        f"{_gauge(figure)}<p>{escape(figure.meaning)}</p></div>\n"
     )
+
+
+def _ends(figure: Figure) -> str:
+    """What real pictures get, and what chance gets."""
+    ends = ""
+    if figure.real is not None:
+        ends = f'<br><span class="floor-word">real against real {number(figure.real)}</span>'
+    if figure.better == "higher" and figure.floor is not None:
+        ends += f" · chance {number(figure.floor)}"
+    return ends
+
+
+def _missing(material: Material) -> str:
+    """Metrics that could not be measured, each with what would help."""
+    rows = "".join(
+        f"<dt>{escape(name)}</dt><dd>{escape(error.problem)}: {escape(error.remedy)}.</dd>"
+        for name, error in material.left_out.items()
+    )
+    return f"<h3>Not measured</h3><dl>{rows}</dl>" if rows else ""
 
 
 def _gauge(figure: Figure) -> str:
-    """Value, interval and floor on a line that begins at 0, or below if one of them does."""
+    """Value, interval and the real pictures' own on a line that begins at 0, or below if one of them does."""
     low, high = figure.interval or (figure.value, figure.value)
-    floor = figure.value if figure.floor is None else figure.floor
-    least = min(0.0, low, floor)
-    most = max(high, floor, 1.0 if figure.better == "higher" else 1e-9)
+    real = figure.value if figure.real is None else figure.real
+    least = min(0.0, low, real)
+    most = max(high, real, 1.0 if figure.better == "higher" else 1e-9)
 
     def place(value: float) -> str:
         return f"{2 + 96 * (value - least) / (most - least):.1f}%"
@@ -54,8 +75,8 @@ def _gauge(figure: Figure) -> str:
     tick = whisker = ""
     if figure.interval is not None:
         whisker = f'<line class="whisker" x1="{place(low)}" x2="{place(high)}" y1="11" y2="11"/>'
-    if figure.floor is not None:
-        tick = f'<line class="floor" x1="{place(floor)}" x2="{place(floor)}" y1="2" y2="20"/>'
+    if figure.real is not None:
+        tick = f'<line class="floor" x1="{place(real)}" x2="{place(real)}" y1="2" y2="20"/>'
     return (
         f'<svg class="gauge" role="img" '
         f'aria-label="{escape(figure.name)} {number(figure.value)}">'

@@ -1,0 +1,65 @@
+"""What an evaluation looks at, without painting or looking: features given outright, pictures of noise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+from allaprima.core.device import Device
+from allaprima.domains.image import Config as ImageConfig
+from allaprima.evaluation.material import Material
+
+DEVICE = Device(torch.device("cpu"), "fp32")
+
+
+def cloud(count: int, seed: int, shift: float = 0.0, dim: int = 12) -> torch.Tensor:
+    """float32 ``[count, dim]`` from N(shift, I)."""
+    return torch.randn(count, dim, generator=torch.Generator().manual_seed(seed)) + shift
+
+
+def material(
+    real: torch.Tensor,
+    fake: torch.Tensor,
+    train: torch.Tensor,
+    features: str = "domain: test",
+    seed: int = 0,
+    **changes: Any,
+) -> Material:
+    """A Material of an unlabelled dataset of 8 px pictures whose features are these, float32 ``[·,D]`` each."""
+    count = len(train) + len(real)
+    domain = ImageConfig(width=8, height=8, channels=1).build()
+    noise = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 1), dtype=np.uint8)
+    dataset = SimpleNamespace(
+        folder=Path("tiny"),
+        domain=domain,
+        images=noise,
+        labels=np.full(count, -1),
+        classes=[],
+        manifest=SimpleNamespace(fingerprint="0" * 64, options={}, source="test"),
+        indices=lambda split: np.arange(len(train)) if split == "train" else np.arange(len(train), count),
+    )
+    painter = SimpleNamespace(domain=domain, classes=[], encoder=None)
+    fields: dict[str, Any] = {
+        "run": Path("run"),
+        "dataset": dataset,
+        "painter": painter,
+        "features": SimpleNamespace(name=features, dim=real.shape[1], published_names={}, published_note=""),
+        "device": DEVICE,
+        "split": "test",
+        "seed": seed,
+        "real": real,
+        "real_places": np.arange(len(train), count),
+        "real_small": torch.from_numpy(noise[len(train) :]).permute(0, 3, 1, 2),
+        "fake": fake,
+        "fake_labels": torch.zeros(len(fake), dtype=torch.int64),
+        "fake_small": torch.randint(0, 256, (len(fake), 1, 8, 8), dtype=torch.uint8),
+        "first": noise[:1].repeat(min(64, len(fake)), 0),
+        "searched": train,
+        "searched_places": np.arange(len(train)),
+        "num_floor": len(train),
+    }
+    return Material(**{**fields, **changes})
