@@ -10,7 +10,8 @@ import typer
 
 def prepare(
     source: Annotated[
-        str, typer.Argument(help="A folder or zip of pictures, an .npz, an IDX file or folder, or: studies")
+        str,
+        typer.Argument(help="A folder or zip of pictures, an .npz, an IDX file or folder, stacked:IDX, or: studies"),
     ],
     dataset: Annotated[Path, typer.Argument(help="The folder to make, such as datasets/cats")],
     size: Annotated[str, typer.Option(help="Pixels: 64, or width x height as 96x64")] = "64",
@@ -29,8 +30,8 @@ def prepare(
         typer.Option(help="Leave out pictures with a shorter side; pixels [default: 8, or size / 8 if larger]"),
     ] = None,
     max_megapixels: Annotated[float, typer.Option(help="Leave out larger pictures")] = 80,
-    count: Annotated[int, typer.Option(help="How many studies to draw")] = 4000,
-    seed: Annotated[int, typer.Option(help="Which studies to draw")] = 0,
+    count: Annotated[int, typer.Option(help="How many studies or stacks to draw")] = 4000,
+    seed: Annotated[int, typer.Option(help="Which studies or stacks to draw")] = 0,
     workers: Annotated[int | None, typer.Option(help="Processes [default: one a core]")] = None,
     force: Annotated[bool, typer.Option(help="Replace the dataset that stands there")] = False,
 ) -> None:

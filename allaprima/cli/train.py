@@ -11,6 +11,7 @@ import typer
 def train(
     dataset: Annotated[str, typer.Argument(help="A prepared dataset, or a source, which is then prepared first.")],
     run: Annotated[Path, typer.Argument(help="The run's folder. A run that stands there goes on where it stopped.")],
+    recipe: Annotated[str | None, typer.Option(help="A whole configuration to begin from: gan, vae, …")] = None,
     method: Annotated[str | None, typer.Option(help="gan or vae (the default is gan).")] = None,
     minutes: Annotated[float | None, typer.Option(help="Wall-clock budget in minutes (the default is 10).")] = None,
     images: Annotated[str | None, typer.Option(help="Budget in images shown, such as 400k or 2M.")] = None,
@@ -20,11 +21,13 @@ def train(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the whole configuration and stop.")] = False,
 ) -> None:
     """Train a generator on a dataset within a budget of minutes or images."""
+    from allaprima.recipes import config_of
     from allaprima.training import command
 
+    base = config_of(recipe) if recipe is not None else None
     changes = command.as_changes(method, minutes, images, seed, change or [])
     if dry_run:
-        typer.echo(command.dry_run(run, changes), nl=False)
+        typer.echo(command.dry_run(run, changes, base), nl=False)
         return
-    outcome = command.train(dataset, run, size, changes, typer.echo)
+    outcome = command.train(dataset, run, size, changes, typer.echo, base)
     typer.echo(command.describe(outcome, run))

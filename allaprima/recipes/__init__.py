@@ -1,0 +1,21 @@
+"""Whole configurations, one a file, found by its name.
+
+Each module has ``config(minutes) -> RunConfig``; its docstring says command, hardware, minutes and the figure to expect.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from allaprima.core.catalog import Catalog
+
+if TYPE_CHECKING:
+    from allaprima.training.config import RunConfig
+
+RECIPES = Catalog("recipe", __name__)
+
+
+def config_of(name: str) -> RunConfig:
+    """The configuration of a recipe, with its own minutes. Raises UserError, with the nearest name, when there is none."""
+    found: RunConfig = RECIPES.get(name).config()
+    return found

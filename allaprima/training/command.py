@@ -39,17 +39,25 @@ def as_changes(
     return [*found, *changes]
 
 
-def dry_run(folder: Path, changes: Sequence[str]) -> str:
+def dry_run(folder: Path, changes: Sequence[str], recipe: RunConfig | None = None) -> str:
     """The whole configuration as YAML: of the run that stands, or of the one that would be begun."""
-    base = runs.read_config(folder).model_dump(mode="json") if runs.exists(folder) else {}
-    return to_yaml(load(RunConfig, base, changes))
+    return to_yaml(_asked(folder, changes, recipe, runs.exists(folder)))
 
 
-def train(source: str, folder: Path, size: str, changes: Sequence[str], say: Callable[[str], None] = print) -> Outcome:
-    """Begin a run or go on with one. Raises UserError before anything is written when something does not fit."""
+def train(
+    source: str,
+    folder: Path,
+    size: str,
+    changes: Sequence[str],
+    say: Callable[[str], None] = print,
+    recipe: RunConfig | None = None,
+) -> Outcome:
+    """Begin a run or go on with one. ``changes`` are made to the ``recipe``, else to the run that stands, else to defaults.
+
+    Raises UserError before anything is written when something does not fit.
+    """
     standing = runs.exists(folder)
-    # a wrong key is told before pictures are read
-    config = load(RunConfig, runs.read_config(folder).model_dump(mode="json") if standing else {}, changes)
+    config = _asked(folder, changes, recipe, standing)  # a wrong key is told before pictures are read
     dataset = open_or_prepare(source, size, say)
     if standing:
         run = _go_on(runs.open_run(folder, dataset), config, changes)
@@ -81,13 +89,18 @@ def open_or_prepare(source: str, size: str, say: Callable[[str], None]) -> Datas
     return dataset
 
 
+def _asked(folder: Path, changes: Sequence[str], recipe: RunConfig | None, standing: bool) -> RunConfig:
+    base = runs.read_config(folder) if recipe is None and standing else recipe
+    return load(RunConfig, {} if base is None else base.model_dump(mode="json"), changes)
+
+
 def _go_on(run: runs.Run, asked: RunConfig, changes: Sequence[str]) -> runs.Run:
     """The run that stands; of its settings only the budget may change now."""
     asked = runs.resolve(asked, run.dataset)  # an "auto" asked for again means what it meant before
     if asked.model_copy(update={"budget": run.config.budget}) != run.config:
         changed = [change for change in changes if not change.startswith("budget")]
         raise UserError(
-            f"'{run.folder}' was begun with other settings than {', '.join(changed)}",
+            f"'{run.folder}' was begun with other settings than {', '.join(changed) or 'these'}",
             "leave them out to go on with it, or choose another folder for a new run",
         )
     return runs.Run(run.folder, asked, run.dataset)
@@ -98,7 +111,7 @@ def describe(outcome: Outcome, folder: Path) -> str:
     best = outcome.best
     figure = ""
     if best.figure is not None:
-        figure = f"; kept: the generator at {best.num_images_seen:,} images, kernel distance {best.figure:.4f}"
+        figure = f"; kept: the generator at {best.num_images_seen:,} images, {best.describe()}"
     words = {
         "finished": f"finished: {outcome.num_images_seen:,} images{figure}",
         "early": f"stopped early, nothing better came: {outcome.num_images_seen:,} images{figure}",

@@ -37,9 +37,11 @@ class TrainingConfig(Config):
 
     ``augment`` changes the training pictures themselves (flip, rotation, scaling); ``mirror`` ``auto`` adds ``flip`` when
     mirrored pictures look like the others. ``ema_half_life``: of the moving average of weights, a share of the run.
-    ``ticks``: how many times a run is validated, sampled and checkpointed. ``patience``: ticks without a better validation
-    figure after which it stops early; 0 never does. ``features``: what that figure sees of pictures. Between ticks a
-    checkpoint is written every ``checkpoint_seconds``.
+    ``ticks``: how many times a run is validated, sampled and checkpointed. ``watch``: the figure on the validation split that
+    says which moment is kept; ``features``: what it sees of pictures. ``patience``: validated ticks without a better one
+    after which the run stops early; 0 never does. ``validation_samples``: how many are painted for it; with ``auto`` all that
+    takes at most a twentieth of a budget in minutes, and ticks are passed over if need be. Between ticks a checkpoint is
+    written every ``checkpoint_seconds``.
     """
 
     batch_size: int = Field(64, ge=1)
@@ -57,7 +59,10 @@ class TrainingConfig(Config):
     ema_half_life: float = Field(0.03, gt=0)
     ticks: int = Field(10, ge=1)
     patience: int = Field(0, ge=0)
-    validation_samples: int = Field(1_000, ge=16)
+    watch: Literal["kernel_distance", "frechet_distance", "precision", "recall", "density", "coverage"] = (
+        "kernel_distance"
+    )
+    validation_samples: Annotated[int, Field(ge=16)] | Auto = "auto"
     features: Annotated[str, named(FEATURES)] = "domain"
     checkpoint_seconds: float = Field(120, gt=0)
     keep_checkpoints: int = Field(2, ge=2)

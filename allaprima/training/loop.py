@@ -72,16 +72,18 @@ def _prepare(run: Run, began: float, say: Callable[[str], None]) -> Session:
     if config.budget.minutes is not None:
         seconds = min(seconds, FEATURE_SHARE * config.budget.minutes * 60)
     features = FEATURES.get(config.training.features).load_or_train(run.dataset, device, seconds)
-    validator = Validator(run.dataset, device, features)
+    validator = Validator(run.dataset, device, features, config.training.watch)
     loader = Loader(run.dataset, "train", config.training.batch_size, config.seed, device.torch)
     learner = _learner(run, device)
-    session = Session(run, learner, loader, validator, budget.Plan(0, None), say=say, counted=began)
+    best = Best(config.training.watch)
+    session = Session(run, learner, loader, validator, budget.Plan(0, None), best, say=say, counted=began)
     resumed = session.restore()
     if not resumed:
         session.plan = _plan(run, device, loader, config.budget, time.monotonic() - began)
         session.counted = time.monotonic()
     elif config.budget != BudgetConfig(minutes=session.plan.minutes, images=session.plan.asked_images):
         _extend(session, config.budget, _speed(run, device, loader))
+    session.settle_samples()
     say(_describe(run, session, device, resumed))
     return session
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,7 @@ def as_bundle(run: Run, learner: Learner, provenance: dict[str, Any]) -> tuple[B
     """The moving averages as a bundle, not yet written, and the fields that describe it."""
     nets: dict[str, nn.Module] = learner.ema.nets
     encoder = getattr(run.config.method, "encoder", None)
-    labels = np.asarray(run.dataset.labels)[run.dataset.indices("train")]
+    labels = np.asarray(run.dataset.labels[run.dataset.indices("train")])
     classes = getattr(run.condition, "classes", [])
     shares = np.bincount(labels[labels >= 0], minlength=len(classes)) / max(1, len(labels)) if classes else np.zeros(0)
     fields = {
@@ -44,8 +46,11 @@ def as_bundle(run: Run, learner: Learner, provenance: dict[str, Any]) -> tuple[B
     return Bundle(Description(**fields), nets), fields
 
 
-def provenance(run: Run, num_images_seen: int, seconds: float) -> dict[str, Any]:
-    """What the card tells: no paths, no picture names."""
+def provenance(
+    run: Run, num_images_seen: int, seconds: float, figures: Mapping[str, float] = MappingProxyType({})
+) -> dict[str, Any]:
+    """What the card tells: no paths, no picture names. ``figures`` are those of the validation split, by name."""
+    watched = {"kernel_distance": None, run.config.training.watch: None}
     return {
         "program": f"allaprima {allaprima.__version__}",
         "method": run.config.method.component_name(),
@@ -54,7 +59,7 @@ def provenance(run: Run, num_images_seen: int, seconds: float) -> dict[str, Any]
         "images_seen": num_images_seen,
         "minutes": round(seconds / 60, 2),
         "seed": run.config.seed,
-        "validation_kernel_distance": None,
+        **{f"validation_{name}": round(figures[name], 6) if name in figures else None for name in watched},
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -93,9 +98,10 @@ def card(bundle: Bundle) -> str:
     made, shape = bundle.description.provenance, bundle.domain.config
     parameters = sum(parameter.numel() for net in bundle.nets.values() for parameter in net.parameters())
     classes = ", ".join(bundle.classes) or "none"
-    figure = made["validation_kernel_distance"]
-    shown = (
-        "not measured" if figure is None else f"{figure:.4f} (features of a small network trained on the same dataset)"
+    figures = "\n".join(
+        f"| {key.removeprefix('validation_').replace('_', ' ').capitalize()}, validation split | {_figure(value)} |"
+        for key, value in made.items()
+        if key.startswith("validation_")
     )
     return f"""# A generator painted with Alla Prima
 
@@ -108,7 +114,7 @@ def card(bundle: Bundle) -> str:
 | Classes | {classes} |
 | Trained on | {made["training_pictures"]:,} pictures (fingerprint `{made["dataset_fingerprint"][:16]}`) |
 | Training | {made["images_seen"]:,} images seen, {made["minutes"]} minutes, seed {made["seed"]} |
-| Kernel distance, validation split | {shown} |
+{figures}
 | Written | {made["written"]} by {made["program"]} |
 
 Every picture of this generator is synthetic; say so where you show one. It may resemble its training pictures:
@@ -120,3 +126,7 @@ import allaprima
 pictures = allaprima.load("this/folder").sample(16, seed=0)
 ```
 """
+
+
+def _figure(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.4f} (features of a small network trained on the same dataset)"

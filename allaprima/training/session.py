@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from allaprima.bundle.bundle import Bundle
 from allaprima.core.errors import UserError
 from allaprima.core.progress import progress
 from allaprima.data.loader import Loader
 from allaprima.evaluation.validation import Validator
 from allaprima.training import budget, checkpoint, publish
+from allaprima.training.allowance import Allowance, samples_for
 from allaprima.training.learner import Learner
 from allaprima.training.run import Run
 from allaprima.training.signals import StopRequest
@@ -31,6 +33,7 @@ class Session:
     validator: Validator
     plan: budget.Plan
     best: Best = field(default_factory=Best)
+    allowance: Allowance = field(default_factory=Allowance)
     tick: int = 0
     rollbacks: int = 0
     say: Callable[[str], None] = print
@@ -48,6 +51,7 @@ class Session:
             "learner": self.learner.state(),
             "plan": self.plan.state(),
             "best": self.best.state(),
+            "allowance": self.allowance.state(),
             "tick": self.tick,
             "rollbacks": self.rollbacks,
         }
@@ -71,6 +75,7 @@ class Session:
         self.learner.restore(tensors, state["learner"])
         self.plan = budget.Plan(**state["plan"])
         self.best = Best(**state["best"])
+        self.allowance = Allowance(**state.get("allowance", {}))  # older checkpoints have none
         self.tick, self.rollbacks = state["tick"], state["rollbacks"]
         return True
 
@@ -112,7 +117,7 @@ class Session:
 
     def _roll_back(self) -> None:
         """Three faults in a row: back to the last good state with half the step. Says so."""
-        at = self.learner.num_images_seen
+        at, spent = self.learner.num_images_seen, self.allowance
         rollbacks, scale = self.rollbacks + 1, self.learner.learning_rate_scale / 2
         if rollbacks > MOST_ROLLBACKS:
             raise UserError(
@@ -122,6 +127,7 @@ class Session:
         if not self.restore():
             config, shape, old = self.run.config, self.run.dataset.domain.shape, self.learner
             self.learner = Learner(config, shape, self.run.condition, old.device, config.seed, old.num_pictures)
+        self.allowance = spent
         self.rollbacks, self.learner.learning_rate_scale, self.learner.faults = rollbacks, scale, 0
         self.say(
             f"gradients were not finite at {at:,} images: back to {self.learner.num_images_seen:,}, step × {scale:g}"
@@ -137,36 +143,63 @@ class Session:
         begun, (seen_before, then) = time.monotonic(), self.marked
         seen = self.learner.num_images_seen
         rate = (seen - seen_before) / max(begun - then, 1e-9)
-        figure, is_best = self._judge(seen)
+        figures, said = self._judge(seen) if self._may_judge() else ({}, "passed over, to keep judging to its share")
+        self._count_seconds()
+        share = self.allowance.seconds / max(self.plan.seconds_used, 1e-9)
         diary.write(
             seen,
             {f"loss/{name}": value for name, value in self.losses.items()}
+            | {f"validation/{name}": value for name, value in figures.items()}
             | {
-                "validation/kernel_distance": figure,
                 "speed/images_per_second": rate,
                 "time/seconds": self.plan.seconds_used,
+                "time/validating_share": share,
             },
         )
-        # a plan that the clock has shortened may have passed several ticks at once
-        self.tick = max(self.tick + 1, seen * self.run.config.training.ticks // self.plan.total_images)
-        self.say(f"{seen:>11,} images  kernel distance {figure:.4f}{'  best so far' if is_best else ''}")
+        self.tick += 1
+        self.say(f"{seen:>11,} images  {said}")
         self._count_seconds()
         self.plan.tick_seconds = time.monotonic() - begun
-        self.plan.revise(seen, rate, self.run.config.training.ticks - self.tick)
+        ticks = self.run.config.training.ticks
+        self.plan.revise(seen, rate, ticks - self.tick)
+        # a plan that the clock has shortened may have passed several ticks at once
+        self.tick = max(self.tick, seen * ticks // self.plan.total_images)
         self.save()
         self.marked = (seen, time.monotonic())
 
-    def _judge(self, seen: int) -> tuple[float, bool]:
-        """The validation figure of this moment and whether it is the best; if so, it becomes the bundle."""
+    # -- judging a moment -------------------------------------------------------------------------------------------
+
+    def settle_samples(self) -> None:
+        """Decide how many samples are judged at each tick, unless that was decided when the run began."""
+        if self.allowance.samples:
+            return
+        training = self.run.config.training
+        asked = training.validation_samples
+        self.allowance.samples = samples_for(self.plan.total_images, training.ticks) if asked == "auto" else asked
+
+    def _may_judge(self) -> bool:
+        """Whether the clock leaves room for it. The end is always judged, and so is what a person asked for in numbers."""
+        by_clock = self.plan.minutes is not None and self.run.config.training.validation_samples == "auto"
+        ended = self.learner.num_images_seen >= self.plan.total_images
+        return not by_clock or ended or self.allowance.covers_another(self.plan.seconds_used)
+
+    def _figures(self, bundle: Bundle) -> dict[str, float]:
+        samples = bundle.sample(self.allowance.samples, seed=self.run.config.seed, as_="tensor")
+        return self.validator.figures(samples) | self.validator.of_autoencoder(bundle)
+
+    def _judge(self, seen: int) -> tuple[dict[str, float], str]:
+        """The validation figures of this moment, and words for them; if it is the best, it becomes the bundle."""
+        begun = time.monotonic()
         made = publish.provenance(self.run, seen, self.plan.seconds_used)
         bundle, fields = publish.as_bundle(self.run, self.learner, made)
-        count = self.run.config.training.validation_samples
-        figure = self.validator.figure(bundle.sample(count, seed=self.run.config.seed, as_="tensor"))
+        figures = self._figures(bundle)
         grid = publish.sample_grid(bundle)
         publish.write_grid(grid, self.run.folder / "samples" / f"{seen:09d}.png")
-        is_best = self.best.offer(figure, seen)
+        watched = figures[self.best.watch]
+        is_best = self.best.offer(watched, seen)
         if is_best:
-            made["validation_kernel_distance"] = round(figure, 6)
+            made = publish.provenance(self.run, seen, self.plan.seconds_used, figures)
             bundle, fields = publish.as_bundle(self.run, self.learner, made)
             publish.write_bundle(self.run, bundle, fields, grid)
-        return figure, is_best
+        self.allowance.spend(time.monotonic() - begun)
+        return figures, f"{self.best.watch.replace('_', ' ')} {watched:.4f}{'  best so far' if is_best else ''}"

@@ -6,18 +6,22 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from allaprima.evaluation.validation import BETTER
+
 
 @dataclass
 class Best:
-    """The lowest validation figure so far, and how many ticks ago it was."""
+    """The best of the validation figures ``watch`` so far, and how many judged ticks ago it was."""
 
+    watch: str = "kernel_distance"
     figure: float | None = None
     num_images_seen: int = 0
     ticks_since: int = 0
 
     def offer(self, figure: float, num_images_seen: int) -> bool:
-        """Whether ``figure`` (lower is better) is the best so far; one that is not finite never is."""
-        if not math.isfinite(figure) or (self.figure is not None and figure >= self.figure):
+        """Whether ``figure`` is the best so far; one that is not finite never is."""
+        sign = 1 if BETTER[self.watch] == "lower" else -1
+        if not math.isfinite(figure) or (self.figure is not None and sign * figure >= sign * self.figure):
             self.ticks_since += 1
             return False
         self.figure, self.num_images_seen, self.ticks_since = figure, num_images_seen, 0
@@ -26,6 +30,10 @@ class Best:
     def is_hopeless(self, patience: int) -> bool:
         """Whether ``patience`` ticks brought nothing better; a patience of 0 never ends."""
         return 0 < patience <= self.ticks_since
+
+    def describe(self) -> str:
+        """Such as ``coverage 0.8321``."""
+        return f"{self.watch.replace('_', ' ')} {math.nan if self.figure is None else self.figure:.4f}"
 
     def state(self) -> dict[str, Any]:
         return asdict(self)
