@@ -4,7 +4,7 @@ SETUP := $(PYTHON) tools/setup.py
 VENV_PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types test-slow bench clean
+.PHONY: help setup demo test lint types test-slow bench race clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,9 +27,13 @@ types:  ## The type checker only
 test-slow:  ## The tests that take minutes each
 	@$(SETUP) test slow
 
-bench:  ## Every benchmark, one after the other; each prints one JSON line last
+bench:  ## Every benchmark but the race, one after the other; each prints one JSON line last
 	@$(SETUP) dev
-	@for file in benchmarks/*.py; do echo "== $$file"; $(VENV_PYTHON) $$file || exit 1; done
+	@for file in $(filter-out benchmarks/race.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(VENV_PYTHON) $$file || exit 1; done
+
+race:  ## Our methods against independent packages, two at a time, five minutes each: about two hours
+	@$(SETUP) dev
+	@$(VENV_PYTHON) benchmarks/race.py --minutes 5 --lanes 2
 
 clean:  ## Remove the environment and all caches; runs and datasets stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info build dist

@@ -36,7 +36,7 @@ from allaprima.evaluation.small import SIDE, small_pictures
 VERSION = 1
 PICTURES_AT_ONCE = 512
 FEWEST_OF_A_CLASS = 2
-SECONDS = 240.0  # for a training of 10 to 30 s: only a machine that is very slow, or very busy, gets less of it
+SECONDS = 600.0  # for a training of 10 to 30 s: only a machine that is very slow, or very busy, gets less of it
 FEWEST_IMAGES = 4096  # below, the classifier is not worth having, however slow the machine
 
 
@@ -56,8 +56,8 @@ CONFIG = Config()
 
 
 def num_images_for(count: int) -> int:
-    """How many pictures a classifier of ``count`` different ones sees: 20 epochs of 1,000, 5 of 10,000, 2 of 60,000."""
-    return min(20 * count, max(50_000, 2 * count))
+    """How many pictures a classifier of ``count`` different ones sees: 20 epochs of 1,000, 5 of 10,000, 3 of 60,000."""
+    return min(20 * count, max(50_000, 3 * count))
 
 
 class Net(nn.Module):
@@ -110,7 +110,7 @@ def train_classifier(
     title: str = "learning the classes",
     config: Config = CONFIG,
 ) -> Classifier:
-    """Train on ``pictures`` (uint8 ``[N,C,h,w]``, N ≥ 2) and ``labels`` (int64 ``[N]``, below ``num_classes``).
+    """Train on ``pictures`` (uint8 ``[N,C,h,w]``, N ≥ 2, sides of 8 px or more) and ``labels`` (int64 ``[N]``, 0 to K - 1).
 
     Sees ``num_images`` (by default ``num_images_for(N)``), or as many as ``seconds`` allow: only a machine too slow for
     the plan deviates from what the seed determines. Shows progress.
@@ -181,8 +181,9 @@ class Judge:
             except (RuntimeError, KeyError):  # other tensors than ours under a matching hash: train again
                 pass
         judge = cls.trained_on(dataset, small_pictures(dataset, places), labels, device, seconds)
-        tensors = {name: value.detach().cpu() for name, value in judge.classifier.net.state_dict().items()}
-        _cache.write(folder, {**key, "num_images_seen": judge.classifier.num_images_seen}, tensors)
+        if not judge.cut_short:  # one bad moment of the machine shall not spoil all evaluations to come
+            tensors = {name: value.detach().cpu() for name, value in judge.classifier.net.state_dict().items()}
+            _cache.write(folder, {**key, "num_images_seen": judge.classifier.num_images_seen}, tensors)
         return judge
 
     @classmethod
@@ -218,11 +219,15 @@ class Judge:
         return cls(Classifier(net, device, seen), digits, count)
 
     @property
+    def cut_short(self) -> bool:
+        """Whether its training ended before the plan did, for want of time."""
+        return self.classifier.num_images_seen < 0.9 * num_images_for(self.num_pictures)
+
+    @property
     def experience(self) -> str:
-        """In words how much it has learned from; and if that was cut short, as it would be on a very slow machine."""
-        seen, planned = self.classifier.num_images_seen, num_images_for(self.num_pictures)
-        hurried = f" (cut short after {seen / planned:.0%}: the machine was too slow)" if seen < 0.9 * planned else ""
-        return f"{self.num_pictures:,}{hurried}"
+        """In words how many pictures it has learned from, and if that was cut short."""
+        share = self.classifier.num_images_seen / num_images_for(self.num_pictures)
+        return f"{self.num_pictures:,}" + (f" (only {share:.0%} of the planned training)" if self.cut_short else "")
 
     def predict(self, pictures: torch.Tensor) -> torch.Tensor:
         """uint8 ``[N,C,h,w]`` → probabilities of the dataset's classes, float32 ``[N,K]``; of stacks, up to a factor."""
@@ -260,7 +265,7 @@ def _check_classes(dataset: Dataset, labels: torch.Tensor, what: str) -> None:
         raise NotMeasuredError(
             f"Of the {what} {enough or 'no'} class{'' if enough == 1 else 'es'} "
             f"ha{'s' if enough == 1 else 've'} {FEWEST_OF_A_CLASS} or more, and classes are told apart from two on",
-            "prepare at least two class subfolders with several pictures each",
+            "prepare at least two class subfolders with several pictures each; if there are, take more with --count",
         )
 
 

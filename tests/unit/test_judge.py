@@ -112,7 +112,7 @@ def test_a_slow_machine_ends_with_fewer_pictures_and_the_figures_say_so() -> Non
     pictures = torch.randint(0, 256, (500, 1, 8, 8), dtype=torch.uint8)
     classifier = train_classifier(pictures, torch.arange(500) % 2, 2, DEVICE, num_images=20_000, seconds=0.0)
     assert judging.FEWEST_IMAGES <= classifier.num_images_seen < 10_000
-    assert "too slow" in Judge(classifier, None, 500).experience
+    assert "only" in Judge(classifier, None, 500).experience
     whole = train_classifier(pictures[:20], torch.arange(20) % 2, 2, DEVICE)
     assert whole.num_images_seen == pytest.approx(num_images_for(20), rel=0.1)
     assert Judge(whole, None, 20).experience == "20"
@@ -154,6 +154,12 @@ def test_a_damaged_judge_is_trained_again(copy: Path) -> None:
     (kept,) = (copy / "features").iterdir()
     (kept / "weights.safetensors").write_bytes(b"torn")
     torch.testing.assert_close(Judge.of(data, DEVICE).predict(probe), before, rtol=0, atol=0)
+
+
+def test_a_training_that_was_cut_short_is_not_kept(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "FEWEST_IMAGES", 64)
+    assert Judge.of(Dataset.open(copy), DEVICE, seconds=0.0).cut_short
+    assert not (copy / "features").exists()
 
 
 def test_pictures_without_a_label_teach_nothing(dataset: Dataset, copy: Path) -> None:

@@ -148,6 +148,14 @@ def test_labels_are_needed_and_must_be_digits(tmp_path: Path) -> None:
         scan(tmp_path / "letters")
 
 
+def test_a_file_without_pictures_is_refused(tmp_path: Path) -> None:
+    pictures, labels = digits(20, 0)
+    write_idx(tmp_path, "train", pictures[:0], labels[:0])
+    write_idx(tmp_path, "t10k", pictures, labels)
+    with pytest.raises(UserError, match="without pictures"):
+        scan(tmp_path)
+
+
 def test_a_damaged_file_is_found_before_anything_is_made(idx: Path, tmp_path: Path) -> None:
     write_idx(tmp_path / "torn", "train", *digits(200, 0))
     file = tmp_path / "torn" / "train-images-idx3-ubyte.gz"

@@ -78,6 +78,8 @@ def scan(source: str, request: Request) -> Listing:
     counts = Counter(item.key[0] for item in digits.items)
     parts: list[Rows] = digits.reader.parts  # type: ignore[attr-defined]  # the reader of idx
     reader = Reader(parts, [counts[part] for part in range(len(parts))])
+    if not all(reader.counts):
+        raise UserError(f"'{path}' has an images file without pictures", "fetch the files again")
     try:
         for part in range(len(parts)):
             reader.read([(part, 0)] * 3)
