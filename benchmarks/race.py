@@ -87,7 +87,7 @@ def run(asked: argparse.Namespace) -> dict[str, object]:
     if not asked.judge_only:
         entries = [(contestant, one) for one in pictures for contestant in entered]
         race_all(entries, settings, asked.out, HOME / "venvs", lanes, lambda words: print(words, flush=True))
-    return judge_all(pictures, entered, settings, asked.out)
+    return judge_all(pictures, list(known.values()), settings, asked.out)
 
 
 def judge_all(pictures: Sequence, entered: Sequence[Contestant], settings: Settings, out: Path) -> dict[str, object]:

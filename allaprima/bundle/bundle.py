@@ -123,7 +123,7 @@ class Bundle:
         ``batch_size``.
         """
         _known(as_)
-        pieces = [samples for samples, _ in self._pieces(count, seed, label, truncation, batch_size)]
+        pieces = [samples for samples, _ in self.pieces(count, seed, label, truncation, batch_size)]
         return self._as(torch.cat(pieces) if pieces else self.decode(self.latents(0)), as_)
 
     def stream(
@@ -138,12 +138,18 @@ class Bundle:
 
         One piece is in memory at a time. Bad arguments raise UserError at once, not at the first piece.
         """
-        pieces = self._pieces(count, seed, label, truncation, batch_size)
+        pieces = self.pieces(count, seed, label, truncation, batch_size)
         return ((self.domain.to_array(samples), labels) for samples, labels in pieces)
 
-    def _pieces(
-        self, count: int, seed: int, label: Label | Sequence[Label], truncation: float, batch_size: int
+    def pieces(
+        self,
+        count: int,
+        seed: int = 0,
+        label: Label | Sequence[Label] = None,
+        truncation: float = 1.0,
+        batch_size: int = 256,
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """``stream`` before the pictures are rounded: float32 ``[n,C,H,W]`` in [-1, 1] and prepared labels ``[n]``."""
         if count < 0:
             raise UserError(f"{count} pictures cannot be painted", "ask for 1 or more")
         if batch_size < 1:

@@ -37,6 +37,8 @@ def evaluate(
     """Measure samples against held-out pictures; write report.json and report.html."""
     if folds is not None:
         _refuse({"--dataset": dataset is not None, "--split": split != "test"}, "with", "each fold holds out its own")
+        of_seed = any(one.partition("=")[0].strip() == "seed" for one in change or [])
+        _refuse({"--set seed=…": of_seed}, "with", "fold n has the seed of --seed, plus n", "give --seed instead")
         changes = _changes(minutes, images, change or [])
         _folds(run, folds, recipe or "gan", changes, seed, count, out, features, weights, download)
         return
@@ -112,7 +114,7 @@ def _folds(
     if found is None:
         typer.echo(f"stopped and saved in '{folder}'; the same command goes on")
         return
-    print(f"\n{found.table()}\n\nfeatures: {found.rows[0].features}\n{folder / 'crossval.html'}")
+    print(f"\n{found.table()}\n\n{folder / 'crossval.html'}")
 
 
 def _changes(minutes: float | None, images: str | None, changes: list[str]) -> list[str]:
@@ -121,10 +123,10 @@ def _changes(minutes: float | None, images: str | None, changes: list[str]) -> l
     return as_changes(None, minutes, images, None, changes)
 
 
-def _refuse(given: dict[str, bool], when: str, why: str) -> None:
+def _refuse(given: dict[str, bool], when: str, why: str, remedy: str = "") -> None:
     """Raises UserError for options that say nothing ``when`` (with, without) folds are asked for."""
     from allaprima.core.errors import UserError
 
     for option, is_given in given.items():
         if is_given:
-            raise UserError(f"{option} means nothing {when} --folds: {why}", f"leave out {option}")
+            raise UserError(f"{option} means nothing {when} --folds: {why}", remedy or f"leave out {option}")

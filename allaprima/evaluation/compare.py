@@ -7,11 +7,10 @@ Use: ``compare([Path("runs/a"), Path("runs/b")], Asked(), Device.choose()).table
 
 from __future__ import annotations
 
-import itertools
 import json
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from allaprima.core.errors import UserError, suggest
 from allaprima.core.files import plain_disk_errors, write_atomic, write_json
 from allaprima.evaluation import differences
 from allaprima.evaluation.contestants import Asked, Contestant, gather, plain
-from allaprima.evaluation.differences import Measured, Spread
+from allaprima.evaluation.differences import Spread
 from allaprima.evaluation.metrics import Figure
 from allaprima.evaluation.report import number
 
@@ -43,12 +42,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was found. ``p_values`` are Holm's, by places in ``places``; ``is_default``: the spread is none of these runs’."""
+    """What was found. ``p_values``, by places in ``places``, allow for all pairs; ``spread`` is None where errors alone
+    count, and ``is_default`` where it is none of these runs’."""
 
     asked: Asked
     places: list[Place]
     p_values: dict[tuple[int, int], float | None]
-    spread: Spread
+    spread: Spread | None
     is_default: bool
     groups: list[str]
     notes: list[str]
@@ -56,15 +56,39 @@ class Comparison:
     @property
     def how(self) -> str:
         """One sentence: what counts as more than noise."""
-        source = (
-            "as measured on another set"
-            if self.is_default
-            else "as measured on another set and with the seeds of one recipe among these runs"
-        )
-        pairs = f" after Holm for {len(self.p_values)} pairs" if len(self.p_values) > 1 else ""
+        pairs = f" after Tukey for {len(self.places)} runs" if len(self.p_values) > 1 else ""
+        counting = f"More than noise: p < {differences.LEVEL}{pairs}, counting each figure's error"
+        if self.spread is None:
+            return (
+                f"{counting} alone: what real pictures get is not known, and the spread between seeds never measured, "
+                "so that other seeds may rank the recipes otherwise."
+            )
+        is_other = {
+            "figures": self.asked.by not in differences.MEASURED,
+            "features": self.features.split(":")[0] != differences.MEASURED_ON,
+        }
+        others = " and ".join(what for what, other in is_other.items() if other)
+        source = f"for other {others} " if others else ""
+        source += "on another set" + ("" if self.is_default else " and with the seeds of one recipe among these runs")
         return (
-            f"More than noise: p < {differences.LEVEL}{pairs}, counting the error of each "
-            f"figure and between training seeds {100 * self.spread.relative:.0f} % of what is short of real pictures, {source}."
+            f"{counting}, and that training seeds alone move a run's distance by about "
+            f"{100 * self.spread.relative:.0f} % (measured {source})."
+        )
+
+    @property
+    def features(self) -> str:
+        """What the figure was measured on; empty for one that needs no features."""
+        return self.places[0].figure.features
+
+    @property
+    def scope(self) -> str:
+        """What was compared with what, in words: ``kernel distance (lower is better) on …: … samples against …``."""
+        first = self.places[0]
+        report = first.run.report
+        on = f" on {self.features}" if self.features else ""
+        return (
+            f"{self.asked.by} ({first.figure.better} is better){on}: {report['samples']:,} samples of each run against "
+            f"{report['held_out_pictures']:,} pictures of the {report['split']} split"
         )
 
     def table(self) -> str:
@@ -78,27 +102,21 @@ class Comparison:
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
         ]
-        first = self.places[0]
-        way = f"{first.figure.better} is better"
-        report = first.run.report
-        head = (
-            f"{self.asked.by} ({way}) on {first.figure.features or report['features']}: {report['samples']:,} samples against "
-            f"{report['held_out_pictures']:,} {report['split']} pictures"
-        )
         notes = [*self.groups, *(f"mind: {note}" for note in self.notes)]
-        return "\n".join([head, "", lines[0], "-" * len(lines[0]), *lines[1:], "", self.how, *notes])
+        return "\n".join([self.scope, "", lines[0], "-" * len(lines[0]), *lines[1:], "", self.how, *notes])
 
     def to_json(self) -> dict[str, Any]:
         """Everything that the table and the page say."""
-        report = self.places[0].run.report
+        report, spread = self.places[0].run.report, self.spread
         return {
             "format": FORMAT,
             "version": VERSION,
             "program": f"allaprima {allaprima.__version__}",
             "by": self.asked.by,
-            **{key: report[key] for key in ("features", "split", "held_out_pictures", "samples", "seed")},
+            "features": self.features,
+            **{key: report[key] for key in ("features_identity", "split", "held_out_pictures", "samples", "seed")},
             "dataset_fingerprint": report["dataset_fingerprint"],
-            "spread": {"relative": self.spread.relative, "degrees": self.spread.degrees, "is_default": self.is_default},
+            "spread": None if spread is None else {**asdict(spread), "is_default": self.is_default},
             "ranking": [
                 {
                     "run": str(place.run.run),
@@ -155,13 +173,9 @@ def judge(contestants: Sequence[Contestant], asked: Asked) -> Comparison:
     sign = 1 if figures[0].better == "lower" else -1
     order = sorted(range(len(contestants)), key=lambda i: sign * figures[i].value)
     contestants, figures = [contestants[i] for i in order], [figures[i] for i in order]
-    measured = [Measured.of(figure) for figure in figures]
     groups = _groups(contestants)
-    own = differences.estimate([[measured[i] for i in group] for group in groups])
-    usual = differences.MEASURED.get(by, differences.UNMEASURED)
-    spread = usual if own is None else differences.pooled([usual, own])
-    pairs = itertools.combinations(range(len(contestants)), 2)
-    p_values = differences.holm({(i, j): differences.p_value(measured[i], measured[j], spread) for i, j in pairs})
+    judged = differences.judge(by, figures, groups)
+    p_values = judged.p_values
     # in order: of two that are told apart, the first is the better one
     ranks = differences.ranks(len(order), {pair: differences.is_told_apart(p) for pair, p in p_values.items()})
     places = [
@@ -169,9 +183,8 @@ def judge(contestants: Sequence[Contestant], asked: Asked) -> Comparison:
         for i, (one, figure) in enumerate(zip(contestants, figures, strict=True))
     ]
     words = [_describe([contestants[i].name for i in group], [figures[i].value for i in group]) for group in groups]
-    return Comparison(
-        replace(asked, by=by), places, p_values, spread, own is None, words, _notes(contestants, by, own is None)
-    )
+    notes = _notes(contestants, by, judged)
+    return Comparison(replace(asked, by=by), places, p_values, judged.spread, not judged.is_own, words, notes)
 
 
 def find_figure(by: str, contestants: Sequence[Contestant]) -> str:
@@ -189,7 +202,8 @@ def find_figure(by: str, contestants: Sequence[Contestant]) -> str:
         raise UserError(f"Neither end of {meant} is the better one", suggest(by, rankable))
     reasons = (one.why_not(meant or by) for one in lacking)
     unknown = f"'{lacking[0].name}' has no {meant}" if meant else f"There is no figure '{by}'"
-    raise next(filter(None, reasons), None) or UserError(unknown, suggest(by, rankable))
+    common = [name for name in rankable if all(name in one.figures for one in contestants)]
+    raise next(filter(None, reasons), None) or UserError(unknown, suggest(by, common))
 
 
 def _groups(contestants: Sequence[Contestant]) -> list[list[int]]:
@@ -215,9 +229,9 @@ def _verdict(place: int, p: float | None) -> str:
     return "told apart" if differences.is_told_apart(p) else "noise"
 
 
-def _notes(contestants: Sequence[Contestant], by: str, is_default: bool) -> list[str]:
+def _notes(contestants: Sequence[Contestant], by: str, judged: differences.Judged) -> list[str]:
     found = []
-    if is_default and by not in differences.MEASURED:
+    if judged.spread is not None and not judged.is_own and by not in differences.MEASURED:
         found.append(
             f"the spread of {by} between seeds was never measured, so the largest known one is taken; "
             f"compare {differences.FEWEST_SEEDS} seeds of a recipe to measure it"

@@ -11,13 +11,9 @@ NUM_SAMPLES = 8
 
 def page(found: Comparison) -> str:
     """The whole document; paints a few samples with every run, of the same seeds."""
-    first = found.places[0]
-    report = first.run.report
-    way = f"{first.figure.better} is better"
     words = (
-        f"By {escape(found.asked.by)} ({way}) on the features “{escape(report['features'])}”: {report['samples']:,} samples of "
-        f"each run against {report['held_out_pictures']:,} pictures of the {escape(report['split'])} split. The bars hold "
-        f"95 % of what a repetition with other pictures would give. {escape(found.how)}"
+        f"By {escape(found.scope)}. The bars hold 95 % of what a repetition with other pictures would give. "
+        f"{escape(found.how)}"
     )
     notes = "".join(f'<p class="warning" role="note">{escape(note)}.</p>' for note in found.notes)
     groups = "".join(f"<li>{escape(group)}</li>" for group in found.groups)
@@ -25,7 +21,11 @@ def page(found: Comparison) -> str:
     parts = [
         block("The ranking", ranking, words),
         block("Samples", _samples(found), f"The first of seed {found.asked.seed} of each run: nothing was picked."),
-        block("Each against each", _pairs(found), "How often runs of one recipe would differ at least as much."),
+        block(
+            "Each against each",
+            _pairs(found),
+            "How often, of as many runs of one recipe, some two would differ so much.",
+        ),
         block("All figures", _figures(found)),
     ]
     return document(" · ".join(place.run.name for place in found.places), "comparison", "".join(parts))
@@ -84,7 +84,7 @@ def _pairs(found: Comparison) -> str:
         lines.append(
             f"<tr><td>{escape(one)}</td><td>{escape(other)}</td><td>{words}</td><td>{escape(verdict)}</td></tr>\n"
         )
-    heads = "<th>run</th><th>and run</th><th>p, after Holm</th><th>verdict</th>"
+    heads = "<th>run</th><th>and run</th><th>p, after Tukey</th><th>verdict</th>"
     return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
 
 

@@ -22,7 +22,7 @@ from allaprima.data.split import SPLITS
 from allaprima.evaluation import evaluate as evaluation
 from allaprima.evaluation.differences import student
 from allaprima.evaluation.features import FEATURES, Weights
-from allaprima.evaluation.metrics import Figure
+from allaprima.evaluation.metrics import METRICS, Figure
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,7 @@ class Contestant:
     def why_not(self, figure: str) -> UserError | None:
         """The reason that its report gives for not having a figure; None where it gives none."""
         missing: dict[str, Any] = self.report.get("not_measured") or {}
-        words = set(plain(figure).replace(",", " ").split())
-        # 'classification accuracy score' is what the metric 'classification score' gives
-        why = next((why for metric, why in missing.items() if set(plain(metric).split()) <= words), None)
+        why = next((why for metric, why in missing.items() if plain(figure) in map(plain, _figures_of(metric))), None)
         return None if why is None else UserError(f"'{self.name}' has no {figure}: {why['problem']}", why["remedy"])
 
 
@@ -65,15 +63,27 @@ def gather(
 ) -> list[Contestant]:
     """Every run with a report that was made as ``asked``. ``say`` hears which ones are measured now.
 
-    Raises UserError for fewer than two runs, one given twice, runs without a bundle, of different pictures or sizes.
+    Raises UserError for fewer than two runs, one given twice, runs without a bundle, of different pictures or sizes, an
+    unknown figure, and features that come out another net each time.
     """
     check(runs, asked)
     bundles = [Bundle.load(run, device.torch) for run in runs]
     dataset = common_dataset(runs, asked.dataset)
-    return [
-        _contestant(name, run, bundle, dataset, asked, device, say)
-        for name, run, bundle in zip(_names(runs), runs, bundles, strict=True)
-    ]
+    named = list(zip(_names(runs), runs, bundles, strict=True))
+
+    def reports(**wanted: str) -> list[dict[str, Any]]:
+        return [_report(*one, dataset, asked, device, say, wanted) for one in named]
+
+    found = reports()
+    if not _of_one_net(found):  # some are of an earlier net: its distances are those of another space
+        net = FEATURES.get(asked.features).load_or_train(dataset, device, weights=asked.weights)
+        found = reports(features_identity=net.identity)
+    if not _of_one_net(found):
+        raise UserError(
+            f"The '{asked.features}' features came out another net for each run, so the figures cannot be compared",
+            f"make '{dataset.folder}' writable, where the net is kept, and compare again",
+        )
+    return [_contestant(*one, report, dataset) for one, report in zip(named, found, strict=True)]
 
 
 def check(runs: Sequence[Path], asked: Asked) -> None:
@@ -90,7 +100,29 @@ def check(runs: Sequence[Path], asked: Asked) -> None:
     if asked.split not in SPLITS[1:]:
         raise UserError(f"There is no held-out split '{asked.split}'", suggest(asked.split, SPLITS[1:]))
     FEATURES.get(asked.features)
+    check_figure(asked.by)
     student()  # its absence is told before anything is measured
+
+
+def check_figure(by: str) -> None:
+    """Raises UserError for a figure that no metric yields: before hours of measuring, not after."""
+    metrics = [METRICS.get(name) for name in METRICS.names()]
+    known = [figure for metric in metrics for figure in getattr(metric, "FIGURES", ())]
+    # the figures of a plug-in that does not name them are found out by measuring
+    if plain(by) not in map(plain, known) and all(hasattr(metric, "FIGURES") for metric in metrics):
+        raise UserError(f"There is no figure '{by}'", suggest(by, known))
+
+
+def _figures_of(metric: str) -> tuple[str, ...]:
+    """What a metric that reports call so, such as ``frechet distance``, yields; its own name where it does not say."""
+    try:
+        return tuple(getattr(METRICS.get(metric.replace(" ", "_")), "FIGURES", (metric,)))
+    except UserError:  # a plug-in's, of another machine
+        return (metric,)
+
+
+def _of_one_net(reports: Sequence[dict[str, Any]]) -> bool:
+    return len({report["features_identity"] for report in reports}) == 1
 
 
 def common_dataset(runs: Sequence[Path], named: Path | None) -> Dataset:
@@ -111,13 +143,21 @@ def _names(runs: Sequence[Path]) -> list[str]:
     return [str(run) if short.count(name) > 1 else name for run, name in zip(runs, short, strict=True)]
 
 
-def _contestant(
-    name: str, run: Path, bundle: Bundle, dataset: Dataset, asked: Asked, device: Device, say: Callable[[str], None]
-) -> Contestant:
+def _report(
+    name: str,
+    run: Path,
+    bundle: Bundle,
+    dataset: Dataset,
+    asked: Asked,
+    device: Device,
+    say: Callable[[str], None],
+    also: dict[str, str],
+) -> dict[str, Any]:
+    """The one that stands and was made as ``asked``, with what is ``also`` wanted; else a new one."""
     sha256 = evaluation.weights_sha256(bundle)
     count = min(asked.count, len(dataset.indices("train")))
     wanted: dict[str, Any] = {"dataset_fingerprint": dataset.manifest.fingerprint, "weights_sha256": sha256}
-    wanted |= {"split": asked.split, "seed": asked.seed, "samples": count, "version": evaluation.VERSION}
+    wanted |= {"split": asked.split, "seed": asked.seed, "samples": count, "version": evaluation.VERSION, **also}
     own = evaluation.report_folder(run)
     beside = own.with_name(f"{own.name}-compare")
     report = next((found for found in (read(own, wanted, asked), read(beside, wanted, asked)) if found), None)
@@ -131,6 +171,10 @@ def _contestant(
         )  # fmt: skip
         report = read(folder, {}, None)
         assert report is not None, "evaluate writes one or raises"
+    return report
+
+
+def _contestant(name: str, run: Path, bundle: Bundle, report: dict[str, Any], dataset: Dataset) -> Contestant:
     figures = {figure["name"]: as_figure(figure) for figure in report["figures"] if figure["value"] is not None}
     trained = bundle.description.provenance.get("dataset_fingerprint")
     return Contestant(
@@ -146,6 +190,8 @@ def read(folder: Path, wanted: dict[str, Any], asked: Asked | None) -> dict[str,
             return None
         # names such as 'domain: 10 classes' and 'inception (2015, FID)'
         if asked is not None and found["features"].split()[0].rstrip(":") != asked.features:
+            return None
+        if asked is not None and not found["features_identity"]:
             return None
         return dict(found)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

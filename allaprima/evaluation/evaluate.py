@@ -26,7 +26,7 @@ from allaprima.evaluation.metrics import METRICS, Figure, measure_all, warning
 from allaprima.evaluation.report import number
 
 FORMAT = "allaprima-report"
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,13 @@ class Report:
 
     def table(self) -> str:
         """The figures as text, a line each, for a terminal; the warning, if there is one, comes first."""
-        rows: list[tuple[str, ...]] = [("figure", "value", "95 % interval", "floor", "ceiling", "better")]
+        rows: list[tuple[str, ...]] = [
+            ("figure", "value", "95 % interval", "floor", "ceiling", "better", "measured on")
+        ]
         for figure in self.figures:
             between = "{} … {}".format(*map(number, figure.interval)) if figure.interval else "unknown"
             ends = ["" if end is None else number(end) for end in (figure.floor, figure.ceiling)]
-            rows.append((figure.name, number(figure.value), between, *ends, figure.better))
+            rows.append((figure.name, number(figure.value), between, *ends, figure.better, figure.features))
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         head = [f"warning: {self.warning}", ""] if self.warning else []
@@ -84,9 +86,10 @@ def evaluate(
     folder = out or report_folder(run)
     if out is not None:
         _refuse_taken(out)
+    kind = FEATURES.get(features)
     with plain_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    chosen = FEATURES.get(features).load_or_train(dataset, device, weights=weights or Weights())
+    chosen = kind.load_or_train(dataset, device, weights=weights or Weights())
     material = measured(gather(run, dataset, painter, chosen, device, count, split, seed))
     material = material.with_results(facts=_facts(material))
     write_json(folder / "report.json", _as_json(material))
@@ -123,6 +126,7 @@ def _as_json(material: Material) -> dict[str, Any]:
         "version": VERSION,
         "program": f"allaprima {allaprima.__version__}",
         "features": material.features.name,
+        "features_identity": material.features.identity,
         "split": material.split,
         "held_out_pictures": len(material.real),
         "samples": len(material.fake),

@@ -263,8 +263,8 @@ def _check_classes(dataset: Dataset, labels: torch.Tensor, what: str) -> None:
     enough = int((labels.bincount(minlength=1) >= FEWEST_OF_A_CLASS).sum())
     if enough < 2:
         raise NotMeasuredError(
-            f"Of the {what} {enough or 'no'} class{'' if enough == 1 else 'es'} "
-            f"ha{'s' if enough == 1 else 've'} {FEWEST_OF_A_CLASS} or more, and classes are told apart from two on",
+            f"{'Only one' if enough else 'No'} class has at least {FEWEST_OF_A_CLASS} of the {what}, "
+            "and telling classes apart takes two such classes",
             "prepare at least two class subfolders with several pictures each; if there are, take more with --count",
         )
 

@@ -146,7 +146,9 @@ def gather(
     """Paint ``count`` samples and take all features, a part at a time. Shows progress.
 
     No more samples than training pictures are used: the floor, in which training pictures take their place, is then
-    like with like. Raises UserError when the split holds fewer than 2 pictures.
+    like with like. Slow features see as many real pictures of each kind, and no more.
+
+    Raises UserError when the split holds fewer than 2 pictures.
     """
     held_out = dataset.indices(split)
     if len(held_out) < 2:
@@ -159,8 +161,10 @@ def gather(
         raise UserError(f"{count} samples are too few to compare", "ask for at least 2 with --count, better 1000")
     draw = numpy_stream(seed, "evaluation")
     # In random order, so that the first few are a fair draw.
-    real_places = draw.permutation(choose(held_out, MOST_HELD_OUT, draw))
-    searched_places = draw.permutation(choose(train, max(MOST_SEARCHED, count), draw))
+    most = count if features.slow else MOST_HELD_OUT
+    real_places = draw.permutation(choose(held_out, max(2, most), draw))
+    most = count if features.slow else max(MOST_SEARCHED, count)
+    searched_places = draw.permutation(choose(train, most, draw))
     with progress("looking at pictures", len(real_places) + len(searched_places) + count) as advance:
         real = of_pictures(features, dataset, real_places, advance)
         searched = of_pictures(features, dataset, searched_places, advance)

@@ -19,7 +19,7 @@ from allaprima.evaluation.material import Material
 
 SECTIONS = Catalog("section", "allaprima.evaluation.sections")
 MOST_PIXELS_SHOWN = 192
-WAY = {"lower": "lower is better ↓", "higher": "higher is better ↑", "neither": "near the real ones’ is better"}
+WAY = {"lower": "lower is better ↓", "higher": "higher is better ↑", "neither": "best near real pictures’ own"}
 
 
 def page(material: Material) -> str:
@@ -99,8 +99,9 @@ def wall(pictures: Sequence[Image.Image], alt: str, kind: str = "wall") -> str:
 
 def number(value: float) -> str:
     """Three digits that count, four decimals at most."""
-    if abs(value) >= 1000 or (abs(value) >= 2 and value == int(value)):  # a count
+    if abs(value) >= 99.95 or (abs(value) >= 2 and value == int(value)):  # three digits before the point, or a count
         return f"{value:,.0f}"
-    if abs(value) >= 10:
-        return f"{value:.3g}"
-    return f"{value:.4f}" if 0.00005 <= abs(value) < 0.0095 else f"{value:.3f}"
+    if abs(value) >= 9.9995:
+        return f"{value:.1f}"
+    words = f"{value:.4f}" if 0.00005 <= abs(value) < 0.0095 else f"{value:.3f}"
+    return "0.000" if words == "-0.000" else words

@@ -6,6 +6,7 @@ Use: ``validator = Validator(dataset, device, features); validator.figures(sampl
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import torch
@@ -58,12 +59,16 @@ class Validator:
         self._real = of_pictures(features, dataset, choose(places, MOST_PICTURES, numpy_stream(0, "validation")))
 
     def figures(self, samples: torch.Tensor) -> dict[str, float]:
-        """float ``[N,C,H,W]`` in [-1, 1], N ≥ 2 → figures by name, see ``BETTER``.
+        """``figures_of`` pictures that are all in memory: float ``[N,C,H,W]``, N ≥ 2."""
+        return self.figures_of([samples])
+
+    def figures_of(self, pieces: Iterable[torch.Tensor]) -> dict[str, float]:
+        """Pieces of float ``[·,C,H,W]`` in [-1, 1], two pictures or more in all → figures by name, see ``BETTER``.
 
         The Fréchet distance is left out where there are too few pictures for a covariance of full rank, unless it is the
         one to watch. Where a sample is not finite, that one is infinite and there are no others.
         """
-        painted = self.features.extract(samples)
+        painted = torch.cat([self._seen(piece) for piece in pieces])
         if not painted.isfinite().all():
             return {self.watch: math.inf}
         fewest = min(len(self._real), len(painted))
@@ -72,6 +77,13 @@ class Validator:
             found["frechet_distance"] = float(frechet_distance(self._real, painted))
         scores = prdc(self._real, painted, min(K, fewest - 1))
         return found | {name: float(score.mean()) for name, score in scores.items()}
+
+    def _seen(self, samples: torch.Tensor) -> torch.Tensor:
+        """Features through uint8, as real pictures went; NaN where a sample is not finite, which uint8 would hide."""
+        domain = self._dataset.domain
+        found = self.features.extract(domain.to_tensor(domain.to_array(samples)))
+        found[~samples.isfinite().flatten(1).all(1)] = math.nan
+        return found
 
     def of_autoencoder(self, painter: Any) -> dict[str, float]:
         """``psnr_db`` and ``elbo_bits_per_dim`` of a few validation pictures, as the metrics have them, with one draw each.

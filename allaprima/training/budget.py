@@ -5,6 +5,7 @@ A run that was given in images never looks at the clock, and so can be repeated 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -43,12 +44,17 @@ class Plan:
         left = max(0.0, minutes * 60 - seconds_used - CLOSING_SECONDS)
         return cls(max(batch_size, int(left * images_per_second)), minutes, None, seconds_used)
 
+    def seconds_left(self, ticks_left: int) -> float:
+        """For training, beside ``ticks_left`` ticks and the closing; endless for a plan in images."""
+        if self.minutes is None:
+            return math.inf
+        return self.minutes * 60 - self.seconds_used - self.tick_seconds * ticks_left - CLOSING_SECONDS
+
     def revise(self, num_images_seen: int, images_per_second: float, ticks_left: int) -> None:
         """Move the end to where the clock will be at the budget. Called at ticks; a plan in images stays as it is."""
         if self.minutes is None or ticks_left == 0:
             return
-        left = self.minutes * 60 - self.seconds_used - self.tick_seconds * ticks_left - CLOSING_SECONDS
-        fitting = num_images_seen + max(0, int(left * images_per_second))
+        fitting = num_images_seen + max(0, int(self.seconds_left(ticks_left) * images_per_second))
         if abs(fitting - self.total_images) > TOLERANCE * self.total_images:
             self.total_images = fitting
 

@@ -38,7 +38,8 @@ from allaprima.evaluation.differences import student
 from allaprima.evaluation.evaluate import measured
 from allaprima.evaluation.features import FEATURES, Features, Weights
 from allaprima.evaluation.material import Material, gather
-from allaprima.evaluation.metrics import Figure
+from allaprima.evaluation.metrics import Figure, NotMeasuredError
+from allaprima.evaluation.metrics._sets import check
 from allaprima.evaluation.metrics.frechet_distance import frechet_distance
 from allaprima.evaluation.metrics.kernel_distance import mmd2
 from allaprima.training import loop
@@ -184,11 +185,11 @@ def _results(
 ) -> Iterator[dict[str, Any] | None]:
     """What each fold's ``result.json`` says; stops after a fold whose training was stopped, which gives None."""
     device = Device.choose(plan.config.training.precision, plan.config.training.threads)
-    features: Features | None = None
+    features = FEATURES.get(plan.features).load_or_train(dataset, device, weights=weights)
     for fold in range(1, plan.folds + 1):
         own = folder / "folds" / str(fold)
         data = write_fold(dataset, splits[fold - 1], own / "dataset")
-        digest = _digest(data, settings, fold)
+        digest = _digest(data, settings, fold, features)
         result = _finished(own / RESULT, digest)
         counts = data.manifest.split_counts
         words = f"fold {fold} of {plan.folds}: {counts['train']:,} pictures to learn from, {counts['test']:,} held out"
@@ -197,8 +198,6 @@ def _results(
             yield result
             continue
         say(words)
-        if features is None:
-            features = FEATURES.get(plan.features).load_or_train(dataset, device, weights=weights)
         run = _train(data, own / "run", plan, fold, say)
         if run is None:
             yield None
@@ -208,10 +207,10 @@ def _results(
         yield result
 
 
-def _digest(data: Dataset, settings: dict[str, Any], fold: int) -> str:
-    """Which fold of which pictures was trained and measured how."""
+def _digest(data: Dataset, settings: dict[str, Any], fold: int, features: Features) -> str:
+    """Which fold of which pictures was trained and measured how: folds measured by different nets are never averaged."""
     asked = {"fold": fold, "fingerprint": data.manifest.fingerprint, "settings": settings}
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps({**asked, "features": features.identity}, sort_keys=True).encode()).hexdigest()
 
 
 def _finished(path: Path, digest: str) -> dict[str, Any] | None:
@@ -233,25 +232,32 @@ def _measure(data: Dataset, run: Path, plan: Plan, features: Features, device: D
     bundle = Bundle.load(run, device.torch)
     material = measured(gather(run, data, bundle, features, device, plan.count, "test", plan.seed))
     made = bundle.description.provenance
+    left_out, between = dict(material.left_out), []
+    try:
+        between = list(gaps(material))
+    except NotMeasuredError as error:
+        left_out[f"distances, {GAP}"] = error
     return {
         "features": features.name,
+        "features_identity": features.identity,
         "samples": len(material.fake),
         "images_seen": made.get("images_seen"),
         "minutes": made.get("minutes"),
-        "figures": [figure.to_json() for figure in [*gaps(material), *material.figures]],
-        "not_measured": {
-            name: {"problem": error.problem, "remedy": error.remedy} for name, error in material.left_out.items()
-        },
+        "figures": [figure.to_json() for figure in [*between, *material.figures]],
+        "not_measured": {name: {"problem": error.problem, "remedy": error.remedy} for name, error in left_out.items()},
     }
 
 
 def gaps(material: Material) -> Iterator[Figure]:
     """Distance of the samples to held-out pictures minus that to as many training pictures, of each kind of distance.
 
-    The Fréchet distance needs more pictures of each kind than features, and is left out otherwise.
+    The Fréchet distance needs more pictures of each kind than features, and is left out otherwise. Raises
+    NotMeasuredError for fewer than two of a kind, and for features that are not finite.
     """
     pictures = min(len(material.real), len(material.searched))
     held_out, train = material.real[:pictures], material.searched[:pictures]
+    for vectors, what in ((held_out, "held-out pictures"), (train, "training pictures"), (material.fake, "samples")):
+        check(vectors, what)
     enough = min(pictures, len(material.fake)) > material.features.dim
     for name, distance in (("kernel distance", mmd2), ("Fréchet distance", frechet_distance)):
         if distance is frechet_distance and not enough:

@@ -52,9 +52,9 @@ class Finding:
 
     def table(self) -> str:
         """For a terminal."""
-        cells = [("figure", "mean", "spread", "95 % interval", "better")]
-        cells += [(row.name, number(row.mean), *_scatter(row), row.better) for row in self.rows]
-        widths = [max(len(row[column]) for row in cells) for column in range(5)]
+        cells = [("figure", "mean", "spread", "95 % interval", "better", "features")]
+        cells += [(row.name, number(row.mean), *_scatter(row), row.better, row.features) for row in self.rows]
+        widths = [max(len(row[column]) for row in cells) for column in range(6)]
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
         ]
@@ -135,16 +135,15 @@ def _table(found: Finding) -> str:
         way = {"lower": "lower is better", "higher": "higher is better"}.get(
             row.better, "near the real ones’ is better"
         )
+        seen = f" On {escape(row.features)}." if row.features else ""
         lines.append(
             f'<tr><td style="min-width:13rem;white-space:normal">{escape(row.name)}<br>'
-            f"<small>{escape(row.meaning)} {way.capitalize()}.</small></td>"
+            f"<small>{escape(row.meaning)} {way.capitalize()}.{seen}</small></td>"
             f"<td><strong>{number(row.mean)}</strong></td><td>{spread}</td><td>{between}</td>{values}</tr>\n"
         )
-    features = sorted({row.features for row in found.rows if row.features})
-    note = f"<p><small>Features: {escape(', '.join(features))}.</small></p>" if features else ""
     return (
         '<div class="scroll"><table style="white-space:nowrap"><thead><tr><th>figure</th><th>mean</th><th>spread</th>'
-        f"<th>95 % interval</th>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>{note}"
+        f"<th>95 % interval</th>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
     )
 
 

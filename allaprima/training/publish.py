@@ -59,6 +59,7 @@ def provenance(
         "images_seen": num_images_seen,
         "minutes": round(seconds / 60, 2),
         "seed": run.config.seed,
+        "measured_on": f"{run.config.training.features} features",
         **{f"validation_{name}": round(figures[name], 6) if name in figures else None for name in watched},
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -98,8 +99,9 @@ def card(bundle: Bundle) -> str:
     made, shape = bundle.description.provenance, bundle.domain.config
     parameters = sum(parameter.numel() for net in bundle.nets.values() for parameter in net.parameters())
     classes = ", ".join(bundle.classes) or "none"
+    features = made["measured_on"]
     figures = "\n".join(
-        f"| {key.removeprefix('validation_').replace('_', ' ').capitalize()}, validation split | {_figure(value)} |"
+        f"| {key.removeprefix('validation_').replace('_', ' ').capitalize()}, validation split | {_figure(value, features)} |"
         for key, value in made.items()
         if key.startswith("validation_")
     )
@@ -128,5 +130,5 @@ pictures = allaprima.load("this/folder").sample(16, seed=0)
 """
 
 
-def _figure(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:.4f} (features of a small network trained on the same dataset)"
+def _figure(value: float | None, features: str) -> str:
+    return "not measured" if value is None else f"{value:.4f} (on {features})"

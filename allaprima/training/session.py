@@ -143,7 +143,8 @@ class Session:
         begun, (seen_before, then) = time.monotonic(), self.marked
         seen = self.learner.num_images_seen
         rate = (seen - seen_before) / max(begun - then, 1e-9)
-        figures, said = self._judge(seen) if self._may_judge() else ({}, "passed over, to keep judging to its share")
+        may = self._may_judge()
+        figures, said = self._judge(seen) if may else ({}, "not measured this time: measuring may take a twentieth")
         self._count_seconds()
         share = self.allowance.seconds / max(self.plan.seconds_used, 1e-9)
         diary.write(
@@ -180,12 +181,13 @@ class Session:
     def _may_judge(self) -> bool:
         """Whether the clock leaves room for it. The end is always judged, and so is what a person asked for in numbers."""
         by_clock = self.plan.minutes is not None and self.run.config.training.validation_samples == "auto"
-        ended = self.learner.num_images_seen >= self.plan.total_images
+        ticks_left = self.run.config.training.ticks - self.tick - 1
+        ended = self.learner.num_images_seen >= self.plan.total_images or self.plan.seconds_left(ticks_left) <= 0
         return not by_clock or ended or self.allowance.covers_another(self.plan.seconds_used)
 
     def _figures(self, bundle: Bundle) -> dict[str, float]:
-        samples = bundle.sample(self.allowance.samples, seed=self.run.config.seed, as_="tensor")
-        return self.validator.figures(samples) | self.validator.of_autoencoder(bundle)
+        pieces = (samples for samples, _ in bundle.pieces(self.allowance.samples, seed=self.run.config.seed))
+        return self.validator.figures_of(pieces) | self.validator.of_autoencoder(bundle)
 
     def _judge(self, seen: int) -> tuple[dict[str, float], str]:
         """The validation figures of this moment, and words for them; if it is the best, it becomes the bundle."""

@@ -21,7 +21,11 @@ from benchmarks._race.environments import ROOT, Install, InstallError, python_of
 from benchmarks._race.stage import write_whole
 
 CONTESTANTS = Path(__file__).parent / "contestants"
-OF_TRAINING = ("core", "domains", "data", "models", "losses", "methods", "training")  # our code that a race depends on
+# our code that a race depends on: what trains, and what chooses the moment that is kept
+OF_TRAINING = ("core", "domains", "data", "models", "losses", "methods", "training", "bundle", "evaluation/features")
+# what every contestant runs in, and the versions that it runs with
+HOSTED = [Path(__file__).with_name(f"{name}.py") for name in ("clock", "host", "peers", "stage")]
+HOSTED.append(Path(__file__).parents[2] / "constraints.txt")
 PATIENCE = 1800  # seconds beyond twice the minutes: imports and painting
 
 
@@ -64,6 +68,8 @@ def contestants(folder: Path = CONTESTANTS) -> dict[str, Contestant]:
 def key_of(contestant: Contestant, pictures: Pictures, settings: Settings) -> dict[str, Any]:
     """Written beside a result: with another key it is another race. Ours changes with the code that trains."""
     code = hashlib.sha256(contestant.file.read_bytes())
+    for file in HOSTED:
+        code.update(file.read_bytes())
     if contestant.ours:
         for room in OF_TRAINING:
             for file in sorted((ROOT / "allaprima" / room).rglob("*.py")):

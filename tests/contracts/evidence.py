@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from allaprima.bundle.untrained import untrained
 from allaprima.core.device import Device
 from allaprima.domains.image import Config as ImageConfig
 from allaprima.evaluation.material import Material
 
 DEVICE = Device(torch.device("cpu"), "fp32")
+CLASSES = ["left", "right"]
 
 
 def cloud(count: int, seed: int, shift: float = 0.0, dim: int = 12) -> torch.Tensor:
@@ -47,7 +49,9 @@ def material(
         "run": Path("run"),
         "dataset": dataset,
         "painter": painter,
-        "features": SimpleNamespace(name=features, dim=real.shape[1], published_names={}, published_note=""),
+        "features": SimpleNamespace(
+            name=features, dim=real.shape[1], identity=features, slow=False, published_names={}, published_note=""
+        ),
         "device": DEVICE,
         "split": "test",
         "seed": seed,
@@ -63,3 +67,37 @@ def material(
         "num_floor": len(train),
     }
     return Material(**{**fields, **changes})
+
+
+def halves(labels: torch.Tensor, seed: int) -> torch.Tensor:
+    """Noise of 8 × 8 px, bright on the left for 0 and on the right for 1: uint8 ``[N,1,8,8]``."""
+    pictures = torch.randint(0, 60, (len(labels), 1, 8, 8), generator=torch.Generator().manual_seed(seed))
+    columns = torch.arange(8) // 4 == labels[:, None]
+    return (pictures + 180 * columns[:, None, None]).to(torch.uint8)
+
+
+def of_classes(folder: Path, elsewhere: bool = False, count: int = 100, seed: int = 0) -> Material:
+    """The same of two classes, from an untrained autoencoder that knows them; ``folder`` is for what metrics keep.
+
+    ``count`` pictures of each kind. ``elsewhere``: the samples' features are far off and all show one class, whatever was asked.
+    """
+    labels = torch.arange(count) % 2
+    apart = 3.0 * labels[:, None]
+    train, real, fake = (cloud(count, place, dim=12) + apart for place in (3, 1, 2))
+    settings = {"name": "residual", "width": 8, "max_width": 8}
+    painter = untrained(8, 1, CLASSES, 4, {**settings, "head_width": 4, "style_dim": 8}, settings)
+    shown = halves(torch.cat([labels, labels, 0 * labels if elsewhere else labels]), 4)
+    evidence = material(
+        real,
+        fake + 4 if elsewhere else fake,
+        train,
+        seed=seed,
+        painter=painter,
+        fake_labels=labels,
+        real_small=shown[count : 2 * count],
+        fake_small=shown[2 * count :],
+    )
+    evidence.dataset.folder, evidence.dataset.classes = folder, CLASSES
+    evidence.dataset.images[:] = shown[: 2 * count].permute(0, 2, 3, 1).numpy()
+    evidence.dataset.labels[:] = labels.repeat(2).numpy()
+    return evidence

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -29,6 +32,8 @@ from allaprima.evaluation.compare_page import page
 from allaprima.evaluation.contestants import Asked, Contestant
 from allaprima.evaluation.differences import Measured, Spread
 from allaprima.evaluation.metrics import METRICS, Figure
+from benchmarks import seeds
+from tests.contracts.evidence import cloud, material
 
 DEVICE = Device(torch.device("cpu"), "fp32")
 SPREAD = Spread(0.2, 10)
@@ -120,12 +125,84 @@ def test_the_spread_of_several_recipes_is_pooled_by_their_degrees_of_freedom() -
     assert found.degrees == 118
 
 
-def test_holm_gives_what_r_gives() -> None:
-    """p.adjust(c(.01, .04, .03, .005), "holm"): .03, .06, .06, .02."""
-    pairs = [(0, 1), (0, 2), (0, 3), (1, 2)]
-    found = differences.holm(dict(zip(pairs, (0.01, 0.04, 0.03, 0.005), strict=True)))
-    assert [found[pair] for pair in pairs] == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert differences.holm({(0, 1): 0.6, (0, 2): None, (1, 2): 0.9}) == {(0, 1): 1.0, (0, 2): None, (1, 2): 1.0}
+def test_more_than_two_runs_are_judged_as_the_librarys_tukey_test_does() -> None:
+    from scipy.stats import tukey_hsd
+
+    groups = np.random.default_rng(3).standard_normal((4, 6)) + np.array([[0.0], [0.5], [1.0], [2.5]])
+    error = (groups.var(axis=1, ddof=1).mean() / 6) ** 0.5
+    theirs = tukey_hsd(*groups).pvalue
+    for i, j in itertools.combinations(range(4), 2):
+        t = abs(groups[i].mean() - groups[j].mean()) / (2**0.5 * error)
+        assert differences.beyond(t, 4 * 5, 4) == pytest.approx(theirs[i, j], abs=1e-6)
+
+
+def test_more_runs_ask_for_more_and_two_for_students_test() -> None:
+    from scipy.stats import t
+
+    assert differences.beyond(3, 5, 2) == pytest.approx(2 * t.sf(3, 5))
+    found = [differences.beyond(3, 5, runs) for runs in (2, 3, 6, 12)]
+    assert found == sorted(found)
+    assert differences.beyond(400, 5, 12) >= 2 * t.sf(400, 5)  # far out the integral is nothing but rounding
+    assert 0 < differences.beyond(2, math.inf, 6) < 1
+
+
+def seeds_of(level: float, count: int = 6) -> list[Figure]:
+    """Runs of one recipe that scatter by 20 %, at the normal distribution's quantiles; their errors are a twentieth."""
+    quantiles = [NormalDist().inv_cdf((place + 0.5) / count) for place in range(count)]
+    return [figure(level * math.exp(0.2 * z), 0.05 * level) for z in quantiles]
+
+
+@pytest.mark.parametrize("groups", [[], [range(6), range(6, 12)]], ids=["unrelated", "of two recipes"])
+def test_among_twelve_runs_every_one_a_tenth_as_long_is_told_apart_and_no_equal_pair(
+    groups: list[range], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(differences.MEASURED, "kernel distance", Spread(0.2, 5))
+    found = differences.judge("kernel distance", [*seeds_of(0.03), *seeds_of(0.3)], groups)
+    told = {pair for pair, p in found.p_values.items() if differences.is_told_apart(p)}
+    assert told == set(itertools.product(range(6), range(6, 12)))
+    assert found.is_own == bool(groups)
+
+
+def test_the_benchmark_of_seeds_judges_runs_in_twos_and_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(level: float) -> list[dict[str, Figure]]:
+        return [{name: replace(one, name=name) for name in seeds.METRICS_JUDGED} for one in seeds_of(level)]
+
+    for name in seeds.METRICS_JUDGED:
+        monkeypatch.setitem(differences.MEASURED, name, Spread(0.2, 5))
+    apart, alike = seeds.summarise(measured(0.03), measured(0.3)), seeds.summarise(measured(0.03), measured(0.03))
+    for name, way in itertools.product(seeds.METRICS_JUDGED, ("pairwise", "all_at_once")):
+        assert apart[way][name] == {"equal_called_noise": 1.0, "tenth_told_apart": 1.0}
+        assert alike[way][name] == {"equal_called_noise": 1.0, "tenth_told_apart": 0.0}
+    assert apart["spread"]["kernel distance"] == {"relative": pytest.approx(0.19, abs=0.02), "degrees": 10}
+
+
+def test_of_many_comparisons_of_equal_runs_one_in_twenty_has_a_false_difference() -> None:
+    """Six runs each; the spread is as uncertain as one of six seeds. The two that lie farthest apart decide."""
+    draw, count = np.random.default_rng(0), 600
+    known = 0.2 * np.sqrt(draw.chisquare(5, count) / 5)
+    runs = 0.03 * np.exp(0.2 * draw.standard_normal((count, 6)))
+    false = [
+        differences.is_told_apart(
+            differences.p_value(Measured(each.min(), 0.0), Measured(each.max(), 0.0), Spread(float(spread), 5), 6)
+        )
+        for each, spread in zip(runs, known, strict=True)
+    ]
+    assert 0.025 < np.mean(false) < 0.075
+
+
+def test_where_real_pictures_value_is_unknown_errors_alone_count() -> None:
+    """3.0 and 3.2 bits/dim are far apart for their errors, and near each other for a spread of a fifth of them."""
+    values = {"a": 3.0, "b": 3.2, "c": 3.001}
+    bits = {name: figure(value, 0.01, name="likelihood, bits/dim", floor=None) for name, value in values.items()}
+    found = judge([contestant(name, one, recipe="x") for name, one in bits.items()], Asked(by="likelihood, bits/dim"))
+    assert [(place.run.name, place.verdict) for place in found.places] == [
+        ("a", "best"),
+        ("c", "noise"),
+        ("b", "told apart"),
+    ]
+    assert "error alone" in found.how
+    assert "spread between seeds never measured" in found.how
+    assert found.to_json()["spread"] is None
 
 
 def test_ranks_are_shared_where_nothing_is_told_apart() -> None:
@@ -147,6 +224,7 @@ def test_without_scipy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
 def contestant(name: str, *figures: Figure, recipe: str | None = None, **changes: Any) -> Contestant:
     report = {
         "features": "domain: 3 classes",
+        "features_identity": "n",
         "split": "test",
         "held_out_pictures": 100,
         "samples": 200,
@@ -172,12 +250,42 @@ def test_runs_are_ranked_by_value_with_shared_ranks_for_noise() -> None:
     assert "noise (p = " in lines[5]
     assert "told apart (p" in lines[6]
     assert found.is_default
-    assert "another set" in found.how
+    assert "counting each figure's error, and that training seeds alone move a run's distance by about" in found.how
+    assert "after Tukey for 3 runs" in found.how
+    assert found.how.endswith("(measured on another set).")
+
+
+@pytest.mark.parametrize(
+    ("name", "features", "words"),
+    [
+        ("kernel distance", "pixels: 8×8", "measured for other features on another set"),
+        ("copy rate", "domain: 3 classes", "measured for other figures on another set"),
+        ("copy rate", "pixels: 8×8", "measured for other figures and features on another set"),
+    ],
+)
+def test_a_spread_of_other_features_or_figures_is_called_so(name: str, features: str, words: str) -> None:
+    runs = [contestant(run, figure(value, name=name, features=features)) for run, value in (("a", 1.0), ("b", 2.0))]
+    assert words in judge(runs, Asked(by=name)).how
+
+
+def test_features_are_those_of_the_figure_and_left_out_where_it_has_none() -> None:
+    def heads(features: str) -> tuple[str, str]:
+        runs = [contestant(run, figure(value, features=features)) for run, value in (("a", 1.0), ("b", 2.0))]
+        found = judge(runs, Asked())
+        return found.table().splitlines()[0], found.to_json()["features"]
+
+    assert heads("pixels: 32 px, mirrored too") == (
+        "kernel distance (lower is better) on pixels: 32 px, mirrored too: "
+        "200 samples of each run against 100 pictures of the test split",
+        "pixels: 32 px, mirrored too",
+    )
+    without = "kernel distance (lower is better): 200 samples of each run against 100 pictures of the test split"
+    assert heads("") == (without, "")
 
 
 def test_figures_that_are_better_high_are_ranked_high_first() -> None:
     runs = [
-        contestant(name, figure(v, 0.001, name="recall", better="higher", floor=None))
+        contestant(name, figure(v, 0.001, name="recall", better="higher", floor=None, ceiling=0.95))
         for name, v in (("a", 0.1), ("b", 0.9))
     ]
     found = judge(runs, Asked(by="Recall"))
@@ -191,6 +299,7 @@ def test_three_seeds_of_one_recipe_show_their_own_spread(monkeypatch: pytest.Mon
     runs = [contestant(name, figure(value), recipe="a") for name, value in values.items()]
     found = judge([*runs, contestant("b", figure(0.45), recipe="b")], Asked())
     assert not found.is_default
+    assert found.spread is not None
     assert found.spread.degrees == 7
     assert found.spread.relative == pytest.approx(((5 * 0.1**2 + 2 * 0.53**2) / 7) ** 0.5, abs=0.01)
     assert "one recipe, 3 seeds: a1, a2, a3" in found.groups[0]
@@ -229,7 +338,7 @@ def test_a_figure_is_found_without_its_accent(by: str) -> None:
         ("kernal distance", "There is no figure 'kernal distance'", "did you mean 'kernel distance'"),
         ("Fréchet distance", "'a' has no Fréchet distance: too few pictures", "prepare more"),
         ("diversity", "Neither end of diversity", "kernel distance"),
-        ("recall", "'b' has no recall", "choose one of"),
+        ("recall", "'b' has no recall", "choose one of: kernel distance"),
     ],
 )
 def test_a_figure_that_cannot_be_ranked_by_is_refused_with_the_reason(by: str, problem: str, remedy: str) -> None:
@@ -242,6 +351,34 @@ def test_a_figure_that_cannot_be_ranked_by_is_refused_with_the_reason(by: str, p
         judge(runs, Asked(by=by))
     assert error.value.problem.startswith(problem)
     assert remedy in error.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("metric", "by", "has_reason"),
+    [
+        ("prdc", "recall", True),
+        ("classification score", "classification accuracy score", True),
+        ("classification score", "recall", False),
+        ("data copying", "C_T", True),
+        ("a plug-in of another machine", "A plug-in of another machine", True),
+    ],
+)
+def test_the_reason_for_a_missing_figure_is_that_of_its_metric(metric: str, by: str, has_reason: bool) -> None:
+    one = contestant("a")
+    one.report["not_measured"] = {metric: {"problem": "too few", "remedy": "more"}}
+    reason = one.why_not(by)
+    assert (reason is not None) == has_reason
+    assert reason is None or reason.problem == f"'a' has no {by}: too few"
+
+
+def test_every_metric_names_its_figures_and_no_two_have_one_name() -> None:
+    modules = [METRICS.get(name) for name in METRICS._modules]
+    names = [figure for module in modules for figure in module.FIGURES]
+    assert len(set(map(gathering.plain, names))) == len(names)
+    seen = material(cloud(120, 1), cloud(130, 2), cloud(140, 3))
+    for name in ("data_copying", "diversity", "frechet_distance", "kernel_distance", "memorisation", "prdc"):
+        module = METRICS.get(name)
+        assert {one.name for one in module.measure(seen)} <= set(module.FIGURES)
 
 
 # -- runs on the disk -----------------------------------------------------------------------------------------------------------
@@ -313,6 +450,51 @@ def test_a_report_that_was_made_otherwise_is_not_used_and_not_overwritten(
         compare(runs, Asked(**{**ASKED.__dict__, **change}), DEVICE)
     assert made == [runs[0] / "report-compare"]
     assert (runs[0] / "report" / "report.json").read_bytes() == before
+
+
+def change_report(folder: Path, **values: Any) -> None:
+    path = folder / "report.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_reports_of_another_net_of_the_same_name_are_not_ranked_together(runs: list[Path]) -> None:
+    first = compare(runs, ASKED, DEVICE)
+    change_report(runs[0] / "report", features_identity="an earlier net")
+    said: list[str] = []
+    again = compare(runs, ASKED, DEVICE, said.append)
+    assert said == ["measuring 'run0'"]
+    assert {place.run.report["features_identity"] for place in again.places} == {"pixels: 8×8"}
+    assert [place.figure for place in again.places] == [place.figure for place in first.places]
+    assert json.loads((runs[0] / "report" / "report.json").read_text())["features_identity"] == "an earlier net"
+    compare(runs, ASKED, DEVICE, said.append)
+    assert len(said) == 1  # the new report stands beside
+    change_report(runs[1] / "report", features_identity=None)  # who knows which
+    compare(runs, ASKED, DEVICE, said.append)
+    assert said[1:] == ["measuring 'run1'"]
+
+
+def test_a_net_that_is_another_one_each_time_is_refused(runs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    real = evaluation.evaluate
+
+    def forgetful(run: Path, *given: Any, **how: Any) -> None:
+        real(run, *given, **how)
+        change_report(how["out"], features_identity=f"net of {run.name}")
+
+    monkeypatch.setattr(evaluation, "evaluate", forgetful)
+    with pytest.raises(UserError, match="another net for each run") as error:
+        compare(runs, ASKED, DEVICE)
+    assert "writable" in error.value.remedy
+
+
+def test_a_misspelt_figure_is_refused_before_anything_is_measured(
+    runs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match="no figure 'kernal distance'") as error:
+        compare(runs, Asked(**{**ASKED.__dict__, "by": "kernal distance"}), DEVICE)
+    assert "did you mean 'kernel distance'" in error.value.remedy
+    assert not list(runs[0].glob("report*"))
+    monkeypatch.delattr(METRICS.get("prdc"), "FIGURES")  # a plug-in need not say what it yields
+    gathering.check_figure("kernal distance")
 
 
 def test_a_report_of_earlier_weights_is_replaced(runs: list[Path], tiny_dataset: Path) -> None:

@@ -9,6 +9,7 @@ import shutil
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from allaprima.core.config import load
 from allaprima.core.errors import UserError
 from allaprima.core.files import write_json
 from allaprima.data.dataset import Dataset
-from allaprima.evaluation.features import domain
+from allaprima.evaluation.features import domain, pixels
 from allaprima.evaluation.metrics import METRICS
 from allaprima.recipes import RECIPES, config_of
 from allaprima.training import crossval, folds, loop
@@ -204,6 +205,9 @@ def test_folds_are_trained_measured_and_summed_up(dataset: Dataset, tmp_path: Pa
     assert "<script" not in page
     assert page.count('alt="fold 3, sample') == 8
     assert "last look" in found.table()
+    named = [line for line in found.table().splitlines() if line.startswith("kernel distance  ")]
+    assert named[0].endswith("pixels: 8×8")
+    assert "On pixels: 8×8." in page
 
 
 def test_a_finished_fold_is_not_trained_again(
@@ -249,16 +253,59 @@ def test_a_stopped_cross_validation_goes_on_in_the_middle_of_its_fold_and_ends_a
 def test_a_stop_while_measuring_loses_nothing_but_the_measuring(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = crossval.measured
+    real, step, taken = crossval.measured, Session._step, Counter[str]()
 
     def interrupted(given: Any) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
         return real(given)
 
+    def counted(session: Session) -> None:
+        step(session)
+        taken[session.run.folder.parent.name] += 1
+
+    monkeypatch.setattr(Session, "_step", counted)
     monkeypatch.setattr(crossval, "measured", interrupted)
     assert cross_validate(dataset, tmp_path / "out", plan(), lambda words: None) is None
     monkeypatch.setattr(crossval, "measured", real)
     assert cross_validate(dataset, tmp_path / "out", plan(), lambda words: None) is not None
+    assert taken == {"1": 4, "2": 4, "3": 4}
+
+
+def test_folds_that_another_net_measured_are_measured_again_and_not_trained_again(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = cross_validate(dataset, tmp_path / "out", plan(), lambda words: None)
+    assert first is not None
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(Session, "_step", refuse)
+    monkeypatch.setattr(pixels.PixelFeatures, "identity", "a later net")
+    said: list[str] = []
+    again = cross_validate(dataset, tmp_path / "out", plan(), said.append)
+    assert again is not None
+    assert not any("done already" in words for words in said)
+    result = json.loads((tmp_path / "out/folds/3/result.json").read_text())
+    assert result["features_identity"] == "a later net"
+    assert again.rows == first.rows
+
+
+def test_a_fold_whose_samples_are_no_numbers_is_noted_with_the_reason(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = crossval.gather
+
+    def broken(run: Path, *given: Any) -> Any:
+        found = real(run, *given)
+        return replace(found, fake=found.fake * float("nan")) if run.parent.name == "2" else found
+
+    monkeypatch.setattr(crossval, "gather", broken)
+    found = cross_validate(dataset, tmp_path / "out", plan(), lambda words: None)
+    assert found is not None
+    gap = next(row for row in found.rows if row.name == f"kernel distance, {crossval.GAP}")
+    assert [value is None for value in gap.values] == [False, True, False]
+    assert "not finite" in found.left_out[f"distances, {crossval.GAP}"]
 
 
 def test_other_settings_in_the_same_folder_are_named_and_nothing_is_touched(dataset: Dataset, tmp_path: Path) -> None:
@@ -394,6 +441,7 @@ def test_the_command_trains_folds_beside_the_dataset_and_prints_the_table(
         (["--folds", "3", "--set", "training.lerning=1"], "Unknown setting"),
         (["--folds", "3", "--minutes", "1", "--images", "10"], "Both"),
         (["--folds", "3", "--count", "1"], "too few to compare"),
+        (["--folds", "3", "--set", "seed=3"], "--set seed=… means nothing with --folds"),
         (["--recipe", "gan"], "--recipe means nothing without --folds"),
         (["--minutes", "1"], "--minutes means nothing without --folds"),
         ([], "is a prepared dataset, not a run"),

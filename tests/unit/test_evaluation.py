@@ -22,6 +22,7 @@ from allaprima.core.errors import UserError
 from allaprima.data.dataset import Dataset
 from allaprima.evaluation.evaluate import Report, evaluate, find_dataset
 from allaprima.evaluation.features import domain
+from allaprima.evaluation.metrics import memorisation
 
 DEVICE = Device(torch.device("cpu"), "fp32")
 
@@ -182,6 +183,28 @@ def test_features_that_are_not_finite_leave_the_other_metrics_standing(
     assert {"following accuracy"} <= {figure.name for figure in found.figures}
 
 
+def test_slow_features_are_shown_no_more_pictures_than_samples(
+    dataset: Dataset, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from allaprima.evaluation.features import pixels
+
+    shown: list[int] = []
+    real = pixels.PixelFeatures.extract
+    monkeypatch.setattr(pixels.PixelFeatures, "slow", True)
+    monkeypatch.setattr(
+        pixels.PixelFeatures, "extract", lambda self, samples: (shown.append(len(samples)), real(self, samples))[1]
+    )
+    monkeypatch.setattr("allaprima.evaluation.evaluate.METRICS.names", list)
+    monkeypatch.setattr("allaprima.evaluation.evaluate.html.page", lambda material: "")
+    evaluate(tmp_path, dataset, bundle, DEVICE, count=12, features="pixels")
+    assert sum(shown) == 3 * 12
+
+
+def test_the_report_says_which_net_measured(report: Report, dataset: Dataset) -> None:
+    saved = json.loads((report.folder / "report.json").read_text())
+    assert saved["features_identity"] == domain.load_or_train(dataset, DEVICE).identity
+
+
 def test_random_weights_are_told_from_real_pictures(report: Report) -> None:
     distance = next(figure for figure in report.figures if figure.name == "kernel distance")
     assert distance.floor is not None
@@ -202,6 +225,27 @@ def test_a_generator_that_repeats_the_training_pictures_reaches_the_floor(datase
     closest = text[text.index("The closest of all") :]
     assert "features 0.00<br>pixels 0.00" in closest
     assert "It copies." in text
+
+
+def test_held_out_pictures_as_samples_are_not_called_out_but_copies_among_as_many_are(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    """By the default features. A third each to train on, to test on, and never seen by anyone."""
+    folder = tmp_path / "thirds"
+    shutil.copytree(dataset.folder, folder, ignore=lambda where, names: ["features"])
+    np.save(folder / "splits.npy", (np.arange(len(dataset)) % 60 // 20).astype(np.uint8))  # the same for all six of one
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "fingerprint": "thirds"}))
+    thirds = Dataset.open(folder)
+    for split, said, words in (
+        ("validation", memorisation.CLEAR, "No sign of copying."),
+        ("train", memorisation.COPIES, "It copies."),
+    ):
+        out = tmp_path / split
+        found = evaluate(tmp_path, thirds, Repainter(thirds, thirds.indices(split)), DEVICE, count=120, out=out)
+        verdicts = {figure.name: figure.details["verdict"] for figure in found.figures if "copy rate" in figure.name}
+        assert verdicts == {"copy rate": said, "copy rate, pixels": said}
+        assert words in (out / "report.html").read_text(encoding="utf-8")
 
 
 def test_no_more_samples_than_training_pictures_are_compared(dataset: Dataset, tmp_path: Path) -> None:

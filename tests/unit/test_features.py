@@ -220,6 +220,17 @@ def test_another_seed_is_another_judge_and_both_are_kept(tiny: Dataset, monkeypa
         torch.testing.assert_close(again.extract(samples), before.extract(samples), rtol=0, atol=0)
 
 
+def test_features_cut_short_by_a_budget_are_never_the_judges(tiny: Dataset) -> None:
+    """They serve the run that was short of time, and its continuation; a judge trains the whole net."""
+    config = domain.Config(width=8, num_images=6000, batch_size=32)
+    short = domain.load_or_train(tiny, DEVICE, 0.001, config=config)
+    assert domain.load_or_train(tiny, DEVICE, 0.001, config=config).identity == short.identity
+    whole = domain.load_or_train(tiny, DEVICE, config=config)
+    assert whole.identity != short.identity
+    assert whole.name == short.name
+    assert domain.load_or_train(tiny, DEVICE, 0.001, config=config).identity == whole.identity
+
+
 def test_a_broken_sample_spoils_its_own_features_alone(dataset: Dataset, features: domain.DomainFeatures) -> None:
     samples = dataset.domain.to_tensor(dataset.images[:4])
     whole = features.extract(samples)

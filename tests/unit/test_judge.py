@@ -172,8 +172,8 @@ def test_pictures_without_a_label_teach_nothing(dataset: Dataset, copy: Path) ->
     ("labels", "classes", "words"),
     [
         (np.full(60, -1), [], "has no classes"),
-        (np.zeros(60), ["only"], "1 class has 2 or more"),
-        (np.where(np.arange(60) == 3, 1, 0), ["many", "one"], "1 class has 2 or more"),
+        (np.zeros(60), ["only"], "Only one class has at least 2"),
+        (np.where(np.arange(60) == 3, 1, 0), ["many", "one"], "Only one class has at least 2"),
     ],
 )
 def test_two_classes_are_needed(copy: Path, labels: np.ndarray, classes: list[str], words: str) -> None:
@@ -348,7 +348,7 @@ def test_modes_need_no_generator_with_classes_but_a_dataset_with_classes(dataset
 def test_one_class_alone_is_no_question(copy: Path) -> None:
     one = relabelled(copy, np.zeros(60), ["only"])
     for name in ("following", "classification_score", "mode_coverage"):
-        with pytest.raises(NotMeasuredError, match="told apart from two on"):
+        with pytest.raises(NotMeasuredError, match="takes two such classes"):
             figures(name, painted(one, one.indices("train")))
 
 

@@ -186,6 +186,16 @@ def test_few_held_out_pictures_cannot_clear_a_generator_but_can_convict_it(studi
         said(evidence(train, held_out[:19], fresh))
 
 
+def test_it_says_so_when_not_all_training_pictures_were_searched(studies: Pictures) -> None:
+    found = evidence(*split(studies, 0))
+    assert not any("searched" in figure.note for figure in memorisation.measure(found))
+    train = len(found.searched)
+    found.dataset.indices = lambda split: np.arange(train + 1000)  # type: ignore[method-assign]
+    notes = [figure.note for figure in memorisation.measure(found)]
+    assert len(notes) == 2
+    assert all(f"searched {train:,} of {train + 1000:,} training pictures" in note for note in notes)
+
+
 def test_the_threshold_keeps_within_reason() -> None:
     draw = np.random.default_rng(0)
     assert threshold(draw.uniform(0.2, 1, 1000)) == pytest.approx(0.208, abs=0.004)

@@ -9,12 +9,21 @@ import pytest
 import torch
 
 from allaprima.core.errors import UserError
-from allaprima.evaluation.metrics import Figure, NotMeasuredError, diversity, frechet_distance, kernel_distance, warning
+from allaprima.evaluation.metrics import (
+    Figure,
+    NotMeasuredError,
+    _bootstrap,
+    diversity,
+    frechet_distance,
+    kernel_distance,
+    warning,
+)
 from allaprima.evaluation.metrics._bootstrap import interval_around, interval_of_mean
 from allaprima.evaluation.metrics._sets import telling
 from allaprima.evaluation.metrics.diversity import mean_distance, vendi
 from allaprima.evaluation.metrics.kernel_distance import mmd2, with_scores
-from allaprima.evaluation.metrics.prdc import prdc
+from allaprima.evaluation.metrics.prdc import INTERVALS, OF_SAMPLES, prdc
+from allaprima.evaluation.metrics.prdc import on_sets as prdc_on_sets
 from tests.contracts.evidence import cloud, material
 
 OnSets = Callable[[torch.Tensor, torch.Tensor, int], object]
@@ -101,6 +110,19 @@ def test_prdc_equals_the_one_of_its_authors(capsys: pytest.CaptureFixture[str]) 
     theirs = library.compute_prdc(real.numpy(), fake.numpy(), nearest_k=5)
     ours = {name: float(scores.mean()) for name, scores in prdc(real, fake).items()}
     assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(INTERVALS))
+def test_an_interval_of_prdc_is_the_spread_over_other_pictures_of_the_kind_that_its_note_names(name: str) -> None:
+    kept = cloud(150, 1000, 0.3)
+    figures = []
+    for seed in range(60):
+        drawn = cloud(150, seed)
+        pair = (kept, drawn) if INTERVALS[name] == OF_SAMPLES else (drawn, kept)
+        figures.append(named(prdc_on_sets, name, *pair, seed))
+    assert all(INTERVALS[name] in figure.note for figure in figures)
+    spread = float(torch.tensor([figure.value for figure in figures]).std())
+    assert 0.7 < sum(map(half_width, figures)) / 60 / spread < 1.4
 
 
 def test_missing_modes_lower_recall_and_coverage_but_not_precision() -> None:
@@ -227,6 +249,15 @@ def test_the_vendi_score_equals_its_definition_through_all_pairs() -> None:
     assert vendi(x.float())[0] == pytest.approx(float((-(values * values.log()).sum()).exp()), rel=1e-5)
 
 
+def test_the_vendi_score_does_not_depend_on_how_rows_are_grouped(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = cloud(70, 1)
+    whole = vendi(x)
+    monkeypatch.setattr(diversity, "ROWS_AT_ONCE", 16)
+    score, influence = vendi(x)
+    assert score == pytest.approx(whole[0], rel=1e-9)
+    torch.testing.assert_close(influence, whole[1])
+
+
 def test_the_vendi_score_counts_wholly_different_pictures() -> None:
     assert vendi(torch.eye(8).repeat(5, 1))[0] == pytest.approx(8)
     assert vendi(torch.ones(9, 8))[0] == pytest.approx(1)
@@ -281,6 +312,13 @@ def test_interval_of_a_mean_is_as_wide_as_the_binomial_one() -> None:
     assert high - low == pytest.approx(2 * 1.96 * math.sqrt(0.25 * 0.75 / 400), rel=0.2)
 
 
+def test_resampling_a_few_draws_at_a_time_gives_the_same_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = cloud(100, 1, dim=1)[:, 0]
+    whole = interval_of_mean(scores, 0, "test")
+    monkeypatch.setattr(_bootstrap, "DRAWS_AT_ONCE", 7)
+    assert interval_of_mean(scores, 0, "test") == pytest.approx(whole, rel=1e-9)
+
+
 def test_an_interval_from_influences_adds_up_the_sets() -> None:
     low, high = interval_around(5.0, [2 * cloud(400, 1, dim=1)[:, 0], cloud(100, 2, dim=1)[:, 0]], 0, "test")
     assert low < 5 < high
@@ -300,7 +338,8 @@ def test_an_interval_as_wide_as_a_rounding_error_is_none() -> None:
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_pictures_are_refused_in_plain_words(count: int) -> None:
-    with pytest.raises(UserError, match="too few to compare"):
+    words = ("There are no test pictures, too few to compare", "There is 1 test picture, too few to compare")[count]
+    with pytest.raises(UserError, match=words):
         list(kernel_distance.measure(material(cloud(count, 1), cloud(9, 2), cloud(9, 3))))
 
 

@@ -5,18 +5,26 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from allaprima.bundle.untrained import untrained
+from allaprima.data.dataset import Dataset
+from allaprima.evaluation.evaluate import evaluate
+from allaprima.evaluation.features.pixels import PixelFeatures
 from allaprima.evaluation.metrics import Figure
 from allaprima.evaluation.report import SECTIONS, escape, image, number, wall
 from allaprima.evaluation.sections.curves import _chart, read_curves
 from allaprima.evaluation.sections.figures import _card
+from allaprima.evaluation.sections.figures import section as figures_section
 from allaprima.evaluation.sections.tables import _row
+from tests.contracts.evidence import DEVICE, cloud, material
 
 
 def figure(**changes: object) -> Figure:
@@ -29,18 +37,33 @@ def test_a_card_says_value_interval_floor_direction_and_features() -> None:
     for words in ("0.500", "0.400 … 0.600", "0.100", "lower is better"):
         assert words in card
         assert words in row
-    assert "real against real 0.100" in card
+    assert "real pictures 0.100" in card
     assert "domain: 3 classes" in row
 
 
 def test_what_real_pictures_get_is_the_ceiling_of_a_figure_that_is_better_high() -> None:
     accuracy = figure(better="higher", value=0.7, interval=(0.6, 0.8), floor=0.1, ceiling=0.9)
-    assert "real against real 0.900" in _card(accuracy)
+    assert "real pictures 0.900" in _card(accuracy)
     assert "chance 0.100" in _card(accuracy)
 
 
 @pytest.mark.parametrize(
-    ("value", "words"), [(0.0, "0.000"), (0.0004, "0.0004"), (0.0312, "0.031"), (12.34, "12.3"), (12345.6, "12,346")]
+    ("value", "words"),
+    [
+        (0.0, "0.000"),
+        (-0.0, "0.000"),
+        (-0.00001, "0.000"),
+        (0.0004, "0.0004"),
+        (-0.0004, "-0.0004"),
+        (0.0312, "0.031"),
+        (9.9996, "10.0"),
+        (12.34, "12.3"),
+        (99.94, "99.9"),
+        (99.96, "100"),
+        (-128.4, "-128"),
+        (999.6, "1,000"),
+        (12345.6, "12,346"),
+    ],
 )
 def test_a_number_shows_the_digits_that_count(value: float, words: str) -> None:
     assert number(value) == words
@@ -119,3 +142,33 @@ def test_a_figure_without_interval_says_so_and_has_no_bar() -> None:
     assert "no interval" in card
     assert "whisker" not in card
     assert "whisker" in _card(figure())
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ({}, "and nothing else"),
+        ({"Fréchet distance": "FID"}, "papers publish the Fréchet distance as FID (take 50,000)"),
+    ],
+)
+def test_what_figures_compare_with_depends_on_the_features(names: dict[str, str], words: str) -> None:
+    evidence = material(cloud(60, 1), cloud(60, 2), cloud(60, 3))
+    evidence.features.published_names, evidence.features.published_note = names, "take 50,000" if names else ""
+    page = figures_section(evidence)
+    assert words in page
+    assert ("and nothing else" in page) == (not names)
+
+
+def test_features_that_are_not_finite_leave_out_the_directions_of_a_generator_and_the_rest_of_the_page_stands(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, gan = Dataset.open(tiny_dataset), untrained(16, latent_dim=8)
+    for name, finite in (("finite", True), ("broken", False)):
+        with monkeypatch.context() as patch:
+            if not finite:
+                patch.setattr(PixelFeatures, "extract", lambda self, x: torch.full((len(x), self.dim), math.nan))
+            evaluate(tmp_path, dataset, gan, DEVICE, count=20, features="pixels", out=tmp_path / name)
+        text = (tmp_path / name / "report.html").read_text(encoding="utf-8")
+        assert ("What the latent directions do" in text) == finite
+        assert ("not finite" in text) != finite
+        assert "<h2>Samples" in text

@@ -34,7 +34,8 @@ class Weights:
 
 
 class Features(Protocol):
-    """``name`` says what the vectors are, such as ``domain: 7 classes``; ``dim`` is their length.
+    """``name`` says what the vectors are, such as ``domain: 7 classes``; ``dim`` is their length. Of equal ``identity``
+    are only the very same nets. ``slow`` ones see some ten pictures a second, so that fewer are shown to them.
 
     ``published_names`` maps our figure's name to the one that papers give it on these very features, such as
     ``{"Fréchet distance": "FID"}``; it is empty for features that are our own. ``published_note`` says what else the
@@ -42,6 +43,8 @@ class Features(Protocol):
     """
 
     name: str
+    identity: str
+    slow: bool
     dim: int
     published_names: dict[str, str]
     published_note: str
@@ -70,11 +73,12 @@ def of_pictures(
     features: Features, dataset: Dataset, indices: np.ndarray, advance: Callable[[int], None] = lambda count: None
 ) -> torch.Tensor:
     """Features of stored pictures, a part at a time: float32 ``[len(indices), dim]``. ``advance`` hears of each."""
-    parts = []
+    found = torch.empty(len(indices), features.dim)
     for piece in chunks(len(indices), int(np.prod(dataset.images.shape[1:]))):
-        parts.append(features.extract(dataset.domain.to_tensor(dataset.images[indices[piece.start : piece.stop]])))
+        rows = slice(piece.start, piece.stop)
+        found[rows] = features.extract(dataset.domain.to_tensor(dataset.images[indices[rows]]))
         advance(len(piece))
-    return torch.cat(parts) if parts else torch.empty(0, features.dim)
+    return found
 
 
 def choose(indices: np.ndarray, most: int, generator: np.random.Generator) -> np.ndarray:

@@ -23,6 +23,8 @@ class NetFeatures:
     figures are: bfloat16 and TF32 would shift them.
     """
 
+    slow = True
+
     def __init__(
         self,
         name: str,
@@ -33,7 +35,7 @@ class NetFeatures:
         published_names: dict[str, str],
         published_note: str,
     ) -> None:
-        self.name = name
+        self.name = self.identity = name  # the name stands for one file: its hash was checked
         self.dim = dim
         self.published_names = published_names
         self.published_note = published_note

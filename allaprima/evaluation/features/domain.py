@@ -9,6 +9,9 @@ Use: ``features = load_or_train(dataset, Device.choose()); features.extract(samp
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+
 import numpy as np
 import torch
 
@@ -23,6 +26,8 @@ from allaprima.evaluation.features._net import Backbone, shrink, to_device
 from allaprima.evaluation.small import small_pictures
 
 VERSION = 1
+NO_LIMIT = 1e9  # seconds
+WHOLE = 0.95  # of the planned pictures: with fewer, the training was cut short
 
 
 class Config(BaseConfig):
@@ -41,11 +46,16 @@ class DomainFeatures:
 
     published_names: dict[str, str] = {}
     published_note = ""
+    slow = False
 
     def __init__(self, net: Backbone, name: str, size: int, device: Device) -> None:
         self.net = to_device(net, device).eval().requires_grad_(False)
         self.name = name
         self.dim = net.dim
+        digest = hashlib.sha256()
+        for tensor in self.net.state_dict().values():
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        self.identity = f"{name}, {digest.hexdigest()[:16]}"
         self._size = size
         self._device = device
 
@@ -61,11 +71,12 @@ class DomainFeatures:
 
 
 def load_or_train(
-    dataset: Dataset, device: Device, seconds: float = 60.0, weights: Weights = Weights(), config: Config = Config()
+    dataset: Dataset, device: Device, seconds: float = NO_LIMIT, weights: Weights = Weights(), config: Config = Config()
 ) -> DomainFeatures:
     """The features kept with ``dataset``, or new ones, which are then kept there if that is possible.
 
-    ``seconds`` bounds the training on a slow machine. Another ``config``, such as ``Config(seed=1)``, gives another judge
+    ``seconds`` bounds the training, for a run that has minutes only. What was cut short by it is kept apart, for the next
+    such run: whoever asks without a bound never gets it. Another ``config``, such as ``Config(seed=1)``, gives another judge
     of the same pictures, kept beside the first. Raises UserError when there are fewer than 2 training pictures, and when
     ``weights`` names a file.
     """
@@ -76,18 +87,21 @@ def load_or_train(
     num_classes = _num_classes(dataset, places)
     name = f"domain: {num_classes} classes" if num_classes else "domain: self-supervised"
     key = {"version": VERSION, "settings": config.model_dump(), "dataset": dataset.manifest.fingerprint}
-    folder = _cache.folder_for(dataset.folder, "domain", key)
-    kept = _cache.read(folder, key)
+    short_key = {**key, "cut short": True}
+    for wanted in [key, short_key] if seconds < NO_LIMIT else [key]:
+        kept = _cache.read(_cache.folder_for(dataset.folder, "domain", wanted), wanted)
+        net = _new_net(dataset, config)
+        if kept is not None:
+            # other tensors than ours under a matching hash: train again
+            with contextlib.suppress(RuntimeError):
+                net.load_state_dict(kept[1])
+                return DomainFeatures(net, name, config.size, device)
     net = _new_net(dataset, config)
-    if kept is not None:
-        try:
-            net.load_state_dict(kept[1])
-            return DomainFeatures(net, name, config.size, device)
-        except RuntimeError:  # other tensors than ours under a matching hash: train again
-            net = _new_net(dataset, config)
     seen = _train(net, dataset, places, bool(num_classes), device, seconds, config)
-    tensors = {key: value.detach().cpu() for key, value in net.state_dict().items()}
-    _cache.write(folder, {**key, "name": name, "num_images_seen": seen}, tensors)
+    own = key if seen >= WHOLE * config.num_images else short_key
+    tensors = {name: value.detach().cpu() for name, value in net.state_dict().items()}
+    folder = _cache.folder_for(dataset.folder, "domain", own)
+    _cache.write(folder, {**own, "name": name, "num_images_seen": seen}, tensors)
     return DomainFeatures(net, name, config.size, device)
 
 

@@ -18,7 +18,8 @@ SIDE = 8
 class PixelFeatures:
     """``[N,C,H,W]`` → the means of 8 × 8 fields: ``[N, 64·C]``."""
 
-    name = "pixels: 8×8"
+    name = identity = "pixels: 8×8"
+    slow = False
     published_names: dict[str, str] = {}
     published_note = ""
 

@@ -20,9 +20,8 @@ FEW_PICTURES = 100
 def check(vectors: torch.Tensor, what: str, fewest: int = 2) -> None:
     """Raises NotMeasuredError when there are fewer than ``fewest`` of ``what``, or one is not finite."""
     if len(vectors) < fewest:
-        raise NotMeasuredError(
-            f"There are {len(vectors)} {what}, too few to compare", f"at least {fewest} are needed, better 1,000"
-        )
+        there = f"is 1 {what.removesuffix('s')}" if len(vectors) == 1 else f"are {len(vectors) or 'no'} {what}"
+        raise NotMeasuredError(f"There {there}, too few to compare", f"at least {fewest} are needed, better 1,000")
     if not vectors.isfinite().all():
         raise NotMeasuredError(
             f"The features of the {what} are not finite numbers", "look at the pictures: are they broken?"
@@ -45,10 +44,11 @@ def against_real(on_sets: OnSets, material: Material, fewest: int = 2) -> Iterat
         few = f"only {len(real)} held-out pictures: {width}" if len(real) < FEW_PICTURES else ""
         end = "floor" if figure.better == "lower" else "ceiling"
         ends: dict[str, Any] = {end: best[figure.name]} if figure.name in best else {}
+        whose = f"{end}: {len(train):,} training pictures in the samples’ place" if ends else ""
         yield replace(
             figure,
             interval=interval,
-            note="; ".join(part for part in (figure.note, few) if part),
+            note="; ".join(part for part in (figure.note, whose, few) if part),
             features=material.features.name,
             **ends,
         )

@@ -16,6 +16,7 @@ from allaprima.evaluation.metrics._autoencoder import Encoded, encode
 from allaprima.evaluation.metrics._bootstrap import resampling_weights
 
 GROUP = "Autoencoder"
+FIGURES = ("active units",)
 MOST_PICTURES = 1000
 THRESHOLD = 0.01
 
@@ -41,7 +42,8 @@ def measure(material: Material) -> Iterator[Figure]:
         interval=(min(low, active), max(high, active)),
         better="higher",
         meaning="Latent dimensions that say something about a picture; the others could be left out.",
-        note=f"of {len(activity)}, on {len(pictures)} pictures: the posterior mean varies by more than {THRESHOLD}",
+        note=f"of {len(activity)}, on {len(pictures)} pictures: the posterior mean varies by more than {THRESHOLD}"
+        "; ceiling: all dimensions",
         ceiling=float(len(activity)),
         details={"variance": activity.tolist(), "kl_nats": kl_by_dimension(pictures).tolist()},
     )

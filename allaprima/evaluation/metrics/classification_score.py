@@ -17,6 +17,7 @@ from allaprima.evaluation.metrics._classes import ACCURACY, F1, RECALL, Answers,
 from allaprima.evaluation.metrics._sets import FEW_PICTURES
 
 GROUP = "Classes"
+FIGURES = ("classification accuracy score", "classification macro recall", "classification macro F1")
 NAMES = {
     ACCURACY: (
         "classification accuracy score",
@@ -51,5 +52,6 @@ def measure(material: Material) -> Iterator[Figure]:
         seed=material.seed,
         features=f"classifier: {len(dataset.classes)} classes",
         note=f"trained on {on_fake.experience} samples, for the ceiling on {on_real.experience} real pictures; "
+        "floor: always naming the commonest class; "
         f"the interval is that of one training{few}",
     )

@@ -26,6 +26,7 @@ from allaprima.evaluation.metrics._bootstrap import interval_around
 from allaprima.evaluation.metrics._sets import check, telling
 
 GROUP = "Memorisation"
+FIGURES = ("C_T",)
 FEWEST_IN_A_CELL = 20
 HELD_OUT_A_CELL = 50
 MOST_CELLS = 20
@@ -78,7 +79,8 @@ def measure(material: Material) -> Iterator[Figure]:
         ),
         better="neither",
         meaning="Whether samples lie nearer to training pictures than held-out ones do (below −3) or farther off (above 3).",
-        note=f"{side}; {len(table)} cells with {kept / len(material.real):.0%} of the held-out pictures",
+        note=f"{side}; {len(table)} cells with {kept / len(material.real):.0%} of the held-out pictures; ceiling: what is "
+        "expected of other real pictures",
         features=material.features.name,
         ceiling=0.0,
         details={"cells": table},

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from allaprima.evaluation.material import Material
 from allaprima.evaluation.metrics import Figure
@@ -23,6 +24,7 @@ from allaprima.evaluation.metrics._bootstrap import interval_around
 from allaprima.evaluation.metrics._sets import against_real, check, telling
 
 GROUP = "Quality and variety"
+FIGURES = ("diversity", "Vendi score", "diversity within a class")
 ROWS_AT_ONCE = 1024
 FEWEST_IN_A_CLASS = 10
 FEWEST_FOR_INTERVAL = 10
@@ -46,13 +48,21 @@ def vendi(x: torch.Tensor) -> tuple[float, torch.Tensor]:
 
     With ρ = ΦᵀΦ/N and H = −tr ρ ln ρ, the score is exp H, and φ moves it by exp H · (−φᵀ ln ρ φ − H).
     """
-    unit = torch.nn.functional.normalize(x.double(), dim=1)
-    values, vectors = torch.linalg.eigh(unit.T @ unit / len(x))
+    density = torch.zeros(x.shape[1], x.shape[1], dtype=torch.float64)
+    for rows in _unit_rows(x):
+        density.addmm_(rows.T, rows)
+    values, vectors = torch.linalg.eigh(density / len(x))
     values = values.clamp_min(1e-30)
     entropy = float(-(values * values.log()).sum())
     score = float(torch.tensor(entropy).exp())
-    surprise = -((unit @ vectors).square() @ values.log())
+    surprise = -torch.cat([(rows @ vectors).square() @ values.log() for rows in _unit_rows(x)])
     return score, score * (surprise - surprise.mean())
+
+
+def _unit_rows(x: torch.Tensor) -> Iterator[torch.Tensor]:
+    """``[N,D]`` of unit length, float64, some rows at a time, as float64 takes twice the memory."""
+    for rows in x.split(ROWS_AT_ONCE):
+        yield F.normalize(rows.double(), dim=1)
 
 
 def measure(material: Material) -> Iterator[Figure]:
@@ -139,7 +149,7 @@ def _within(
         interval=telling(interval_around(ratio, moved, material.seed, "diversity-within"), len(real)),
         better="neither",
         meaning="How different two samples of one class are, as a share of how different two real pictures of it are.",
-        note=f"{len(shared)} of {len(material.dataset.classes)} classes",
+        note=f"{len(shared)} of {len(material.dataset.classes)} classes; a ceiling is that of training pictures",
         features=material.features.name,
         details={"classes": table},
     )

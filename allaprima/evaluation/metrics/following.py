@@ -13,6 +13,7 @@ from allaprima.evaluation.metrics import Figure
 from allaprima.evaluation.metrics._classes import ACCURACY, F1, RECALL, Answers, asked_of, by_chance, figures, scores
 
 GROUP = "Classes"
+FIGURES = ("following accuracy", "following macro recall", "following macro F1")
 NAMES = {
     ACCURACY: ("following accuracy", "Share of samples that show the class they were asked for."),
     RECALL: (
@@ -36,5 +37,6 @@ def measure(material: Material) -> Iterator[Figure]:
         ceiling=scores(real) if len(real) else {},
         seed=material.seed,
         features=f"judge: {len(classes)} classes",
-        note=f"the judge has learned from {judge.experience} training pictures",
+        note=f"the judge has learned from {judge.experience} training pictures; floor: the same samples asked for in another "
+        "order; ceiling: held-out pictures and their own classes",
     )

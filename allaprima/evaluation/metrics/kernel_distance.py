@@ -19,6 +19,7 @@ from allaprima.evaluation.metrics._bootstrap import interval_around
 from allaprima.evaluation.metrics._sets import against_real
 
 GROUP = "Distance"
+FIGURES = ("kernel distance",)
 ROWS_AT_ONCE = 1024
 FEWEST_FOR_INTERVAL = 10
 

@@ -31,6 +31,7 @@ from allaprima.evaluation.metrics._autoencoder import Encoded, encode
 from allaprima.evaluation.metrics._bootstrap import interval_of_mean
 
 GROUP = "Autoencoder"
+FIGURES = ("ELBO, bits/dim", "likelihood, bits/dim")
 MOST_PICTURES, FEWEST_PICTURES = 200, 32
 MOST_DRAWS, FEWEST_DRAWS = 64, 8
 PIXELS_DECODED = MOST_PICTURES * MOST_DRAWS * 32 * 32  # larger pictures get fewer draws, then fewer pictures
@@ -68,7 +69,8 @@ def measure(material: Material) -> Iterator[Figure]:
             better="lower",
             meaning=f"Bits that each value of a picture it never saw costs the autoencoder, at most, {how}.",
             note=f"{len(held_out)} pictures, {draws} draws each, {dims:,} values of 8 bits; σ {_levels(variance)} levels"
-            + (", given the class" if painter.classes else ""),
+            + (", given the class" if painter.classes else "")
+            + "; ceiling: all 256 levels alike likely",
             ceiling=8.0,
             details={
                 "nats": float(nats.mean()) - dims * math.log(127.5),

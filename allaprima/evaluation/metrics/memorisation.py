@@ -12,6 +12,7 @@ Use: ``figures = list(measure(material)); verdict(figures)``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from allaprima.evaluation.metrics._sets import check, telling
 from allaprima.evaluation.nearest import PIXEL_SIDE, Space
 
 GROUP = "Memorisation"
+FIGURES = ("copy rate", "copy rate, pixels")
 FEWEST = 20
 CALIBRATED = 0.01
 ALWAYS_A_COPY, NEVER_A_COPY = 0.1, 0.5
@@ -39,8 +41,13 @@ def measure(material: Material) -> Iterator[Figure]:
     check(material.searched, "training pictures", FEWEST)
     found = material.neighbours
     side = max(min(PIXEL_SIDE, size) for size in material.fake_small.shape[-2:])
-    yield copy_rate(found.features, "copy rate", material.features.name, material.seed)
-    yield copy_rate(found.pixels, "copy rate, pixels", f"pixels: {side} px, mirrored too", material.seed)
+    total = len(material.dataset.indices("train"))
+    part = f"; searched {len(material.searched):,} of {total:,} training pictures: copies of the others are not seen"
+    for figure in (
+        copy_rate(found.features, "copy rate", material.features.name, material.seed),
+        copy_rate(found.pixels, "copy rate, pixels", f"pixels: {side} px, mirrored too", material.seed),
+    ):
+        yield replace(figure, note=figure.note + part) if len(material.searched) < total else figure
 
 
 def verdict(figures: Iterable[Figure]) -> str:
@@ -74,7 +81,7 @@ def copy_rate(space: Space, name: str, features: str, seed: int) -> Figure:
         interval=between,
         better="lower",
         meaning="Share of samples that all but repeat one training picture; above the floor, it copies.",
-        note=f"{word}; a copy lies at most {near:.2f} times as far as its other neighbours",
+        note=f"{word}; a copy lies at most {near:.2f} times as far as its other neighbours; floor: held-out pictures’ own rate",
         features=features,
         floor=floor,
         details={"verdict": word, "chance": chance, "threshold": near, "held_out_rate": floor},

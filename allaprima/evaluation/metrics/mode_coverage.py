@@ -22,6 +22,7 @@ from allaprima.evaluation.metrics._sets import telling
 from allaprima.evaluation.small import small_pictures
 
 GROUP = "Classes"
+FIGURES = ("modes covered", "mode divergence")
 CUSTOMARY = 25_600
 MANY_CLASSES = 100
 
@@ -37,7 +38,7 @@ def measure(material: Material) -> Iterator[Figure]:
     real = judge.classify(small_pictures(dataset, places)).bincount(minlength=num_classes)
     labels = np.asarray(dataset.labels[train])
     expected = torch.from_numpy(np.bincount(labels[labels >= 0], minlength=num_classes))
-    note = f"{count:,} samples, {num_classes:,} classes"
+    note = f"{count:,} samples, {num_classes:,} classes; best: what as many training pictures get"
     if num_classes >= MANY_CLASSES and count != CUSTOMARY:
         note += f"; published figures on as many classes take {CUSTOMARY:,} samples"
     again = redrawn(shares_of(seen), count, material.seed, "modes")

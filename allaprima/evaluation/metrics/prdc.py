@@ -4,6 +4,9 @@ The neighbourhood of a picture is the ball that reaches to its k-th nearest of i
 recall: Kynkäänniemi et al. 2019, "Improved precision and recall metric"; density and coverage, which single outliers
 disturb less: Naeem et al. 2020, "Reliable fidelity and diversity metrics", eqs. 5 and 6.
 
+Their intervals are those of the set that the scores belong to: how far each would move with other samples (precision and
+density) or other held-out pictures (recall and coverage) if the other set stayed. Each note says so.
+
 Use: ``scores = prdc(real_features, fake_features)``; each is a score per picture, and their means are the figures.
 """
 
@@ -19,6 +22,7 @@ from allaprima.evaluation.metrics._bootstrap import interval_of_mean
 from allaprima.evaluation.metrics._sets import against_real
 
 GROUP = "Quality and variety"
+FIGURES = ("precision", "recall", "density", "coverage")
 K = 5
 ROWS_AT_ONCE = 1024
 MEANINGS = {
@@ -27,6 +31,9 @@ MEANINGS = {
     "density": "How deep in the crowd of real pictures the samples lie; around 1 is right, and above is possible.",
     "coverage": "Share of real pictures with a sample as near as their neighbours: low when kinds are missing.",
 }
+OF_SAMPLES = "interval: of drawing other samples, against these held-out pictures"
+OF_REAL = "interval: of drawing other held-out pictures, against these samples"
+INTERVALS = {"precision": OF_SAMPLES, "recall": OF_REAL, "density": OF_SAMPLES, "coverage": OF_REAL}
 
 
 def prdc(real: torch.Tensor, fake: torch.Tensor, k: int = K) -> dict[str, torch.Tensor]:
@@ -67,9 +74,9 @@ def on_sets(real: torch.Tensor, fake: torch.Tensor, seed: int) -> Iterator[Figur
     for name, scores in prdc(real, fake, k).items():
         yield Figure(
             name=name,
-            value=float(scores.mean()),
+            value=float(scores.double().mean()),
             interval=interval_of_mean(scores, seed, name),
             better="higher",
             meaning=MEANINGS[name],
-            note=f"k = {k}" + ("" if k == K else " for want of pictures"),
+            note=f"k = {k}" + ("" if k == K else " for want of pictures") + f"; {INTERVALS[name]}",
         )

@@ -22,6 +22,7 @@ from allaprima.evaluation.metrics._autoencoder import Encoded, encode
 from allaprima.evaluation.metrics._bootstrap import interval_of_mean
 
 GROUP = "Autoencoder"
+FIGURES = ("PSNR, dB", "SSIM")
 MOST_PICTURES = 500
 LEAST_ERROR = 1 / (12 * 255**2)  # rounding to 8 bits: an exact copy gets 58.9 dB, not infinity
 WINDOW, SIGMA = 11, 1.5
@@ -51,7 +52,7 @@ def measure(material: Material) -> Iterator[Figure]:
             interval=interval_of_mean(scores, material.seed, name),
             better="higher",
             meaning=meaning,
-            note=f"{few}; the floor is the mean training picture",
+            note=f"{few}; floor: the mean training picture" + ("" if ceiling is None else "; ceiling: an exact copy"),
             floor=float(score(mean, real).mean()),
             ceiling=ceiling,
         )

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from allaprima.core.seeds import torch_stream
+from allaprima.evaluation.metrics import NotMeasuredError
 
 STEP = 0.5
 MOST_STEPS = 64  # directions that are tried; in larger latent spaces a random subspace of that many
@@ -24,7 +25,10 @@ FEWEST_LATENTS = 2
 
 
 def strongest(painter: Any, features: Any, count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The ``count`` strongest: mean change of features per unit step ``[count]`` and unit vectors ``[count, latent_dim]``."""
+    """The ``count`` strongest: mean change of features per unit step ``[count]`` and unit vectors ``[count, latent_dim]``.
+
+    Raises NotMeasuredError where features are not finite numbers.
+    """
     pixels = int(np.prod(painter.domain.shape.spatial))
     starts = painter.latents(max(FEWEST_LATENTS, min(8, PIXELS_PAINTED // (MOST_STEPS * pixels))), seed)
     labels = painter.labels(len(starts), None, seed)
@@ -39,6 +43,8 @@ def strongest(painter: Any, features: Any, count: int, seed: int) -> tuple[torch
         seen = features.extract(painter.decode(latents, y.expand(len(latents))))
         change = ((seen[1:] - seen[0]) / STEP).double()  # the rows of Jᵀ, one a step
         metric += change @ change.T / len(starts)
+    if not metric.isfinite().all():
+        raise NotMeasuredError("The features of the samples are not finite numbers", "look at them: are they broken?")
     values, vectors = torch.linalg.eigh(metric)  # ascending
     best = vectors.flip(1)[:, :count].T.float()
     return values.flip(0)[:count].clamp_min(0).sqrt().float(), best @ steps

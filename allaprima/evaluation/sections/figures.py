@@ -15,23 +15,36 @@ HEADLINE = (
     "coverage",
     "following accuracy",
     "copy rate",
-    "importance-weighted likelihood",
+    "likelihood, bits/dim",
 )
 
 
 def section(material: Material) -> str:
     words = (
         f"{len(material.fake):,} samples against {len(material.real):,} pictures of the {material.split} split, which "
-        f"training never saw, on the features “{escape(material.features.name)}”. Figures compare generators of this "
-        "dataset on these features, and nothing else. "
-        '<span class="floor-word">Real against real</span> is what training pictures get in the samples’ place: no '
-        "generator is expected to do better. The bar holds 95 % of what a repetition with other pictures would give."
+        f"training never saw, on the features “{escape(material.features.name)}”. {_comparable(material)} "
+        'What <span class="floor-word">real pictures</span> get stands below each figure: no generator should beat all of '
+        "them. The bar holds 95 % of what a repetition with other pictures would give. Which real pictures those are, "
+        "and what a bar leaves out, stands in each note under “Every figure”."
     )
     by_name = {figure.name: figure for figure in material.figures}
     cards = "".join(_card(by_name[name]) for name in HEADLINE if name in by_name)
     few = warning(len(material.real))
     banner = f'<p class="warning" role="note"><strong>{escape(few)}.</strong></p>' if few else ""
     return block("What was measured", f'{banner}<div class="figures">{cards}</div>{_missing(material)}', words)
+
+
+def _comparable(material: Material) -> str:
+    """What the figures may be compared with."""
+    names = material.features.published_names
+    if not names:
+        return "Figures compare generators of this dataset on these features, and nothing else."
+    known = ", ".join(f"the {escape(ours)} as {escape(theirs)}" for ours, theirs in names.items())
+    note = f" ({escape(material.features.published_note)})" if material.features.published_note else ""
+    return (
+        f"On these features papers publish {known}{note}; everything else compares generators of this dataset on these "
+        "features only."
+    )
 
 
 def _card(figure: Figure) -> str:
@@ -47,7 +60,7 @@ def _ends(figure: Figure) -> str:
     """What real pictures get, and what chance gets."""
     ends = ""
     if figure.real is not None:
-        ends = f'<br><span class="floor-word">real against real {number(figure.real)}</span>'
+        ends = f'<br><span class="floor-word">real pictures {number(figure.real)}</span>'
     if figure.better == "higher" and figure.floor is not None:
         ends += f" · chance {number(figure.floor)}"
     return ends

@@ -15,8 +15,9 @@ def section(material: Material) -> str:
     for figure in material.figures:
         groups.setdefault(figure.group, []).append(figure)
     words = (
-        "Floor and ceiling are the least and the most that make sense: where lower is better, the floor is what real "
-        "pictures get in the samples’ place; where higher is better, that is the ceiling, and the floor is chance."
+        "Floor and ceiling are the least and the most that make sense: where they come from stands in each note. The "
+        "interval holds 95 % of what a repetition with other pictures would give; where only some of them would be "
+        "others, the note says so."
     )
     return block("Every figure", "".join(_table(name, rows) for name, rows in groups.items() if rows), words)
 

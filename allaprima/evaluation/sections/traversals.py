@@ -27,11 +27,9 @@ def section(material: Material) -> str:
     painter: Any = material.painter
     if not hasattr(painter, "decode"):
         return ""
-    if painter.encoder is None:
-        return _of_generator(material)
     try:
-        return _of_autoencoder(material)
-    except NotMeasuredError:  # pictures of other classes: nothing says which dimensions matter
+        return _of_generator(material) if painter.encoder is None else _of_autoencoder(material)
+    except NotMeasuredError:  # broken features, or pictures of other classes: nothing says which dimensions matter
         return ""
 
 
