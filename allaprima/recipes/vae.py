@@ -1,8 +1,7 @@
 """A residual σ-VAE: it has an encoder, so pictures can be put in, and a likelihood. Its samples are softer than a GAN's.
 
 ``allaprima train DATASET RUN --recipe vae --minutes 10``. On 2 Zen4 cores it shows its nets about 650 images a second at
-32 px and 530 at 64 px. To expect after ten minutes on a third of a core at 32 px and half the width, kernel distance on
-``domain`` features against the test split: 3.8 on sprites, 2.2 on Fashion-MNIST; the log has the runs.
+32 px and 530 at 64 px. Its samples from N(0, I) are poor as yet: the race (``make race``) has the figures, and the log.
 """
 
 from __future__ import annotations
