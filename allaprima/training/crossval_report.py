@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from allaprima.evaluation.differences import t_interval
-from allaprima.evaluation.report import block, document, escape, number, wall
+from allaprima.evaluation.report import WAY, block, document, escape, number, wall
 
 LAST_LOOK = (
     "The dataset’s own test pictures were neither trained nor measured on: they are for the last look, once the recipe is "
@@ -132,9 +132,7 @@ def _table(found: Finding) -> str:
     for row in found.rows:
         spread, between = _scatter(row)
         values = "".join(f"<td>{'–' if value is None else number(value)}</td>" for value in row.values)
-        way = {"lower": "lower is better", "higher": "higher is better"}.get(
-            row.better, "near the real ones’ is better"
-        )
+        way = WAY[row.better].rstrip(" ↓↑")
         seen = f" On {escape(row.features)}." if row.features else ""
         lines.append(
             f'<tr><td style="min-width:13rem;white-space:normal">{escape(row.name)}<br>'
