@@ -27,4 +27,5 @@ def suggest(word: str, choices: Iterable[str]) -> str:
     known = sorted(choices)
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     guess = f"did you mean '{near[0]}'? " if near else ""
-    return f"{guess}choose one of: {', '.join(known) or '(none)'}"
+    words = [f"'{name}'" if "," in name else name for name in known]  # some figures have a comma in their name
+    return f"{guess}choose one of: {', '.join(words) or '(none)'}"

@@ -129,8 +129,8 @@ def beyond(t: float, degrees: float, runs: int = 2) -> float:
 
 
 def t_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
-    """Of the mean of independent ``values``: mean ± t · s/√n. None for a single one."""
-    if len(values) < 2:
+    """Of the mean of independent ``values``: mean ± t · s/√n. None for one or two: t is then so large that it says nothing."""
+    if len(values) < 3:
         return None
     mean, deviation = statistics.fmean(values), statistics.stdev(values)
     half = float(student().ppf((1 + level) / 2, len(values) - 1)) * deviation / math.sqrt(len(values))

@@ -55,6 +55,8 @@ class Report:
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         head = [f"warning: {self.warning}", ""] if self.warning else []
+        if "mind" in self.facts:
+            head = [f"mind: {self.facts['mind']}", "", *head]
         missing = [f"not measured: {name}: {error}" for name, error in self.left_out.items()]
         return "\n".join([*head, lines[0], "-" * len(lines[0]), *lines[1:], *(["", *missing] if missing else [])])
 
@@ -94,7 +96,7 @@ def evaluate(
     material = material.with_results(facts=_facts(material))
     write_json(folder / "report.json", _as_json(material))
     write_atomic(folder / "report.html", html.page(material))
-    return Report(folder, list(material.figures), material.facts, warning(len(material.real)), dict(material.left_out))
+    return Report(folder, list(material.figures), material.facts, _warning(material), dict(material.left_out))
 
 
 def measured(material: Material) -> Material:
@@ -120,6 +122,10 @@ def _published(figure: Figure, features: Features) -> Figure:
     return replace(figure, note=note)
 
 
+def _warning(material: Material) -> str:
+    return warning(len(material.real), len(material.fake))
+
+
 def _as_json(material: Material) -> dict[str, Any]:
     return {
         "format": FORMAT,
@@ -138,7 +144,7 @@ def _as_json(material: Material) -> dict[str, Any]:
             name: {"problem": error.problem, "remedy": error.remedy} for name, error in material.left_out.items()
         },
         "facts": material.facts,
-        "warning": warning(len(material.real)) or None,
+        "warning": _warning(material) or None,
     }
 
 

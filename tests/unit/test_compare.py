@@ -582,3 +582,16 @@ def test_names_of_strangers_are_made_safe_on_the_page(runs: list[Path], monkeypa
     text = page(compare([evil, runs[1]], ASKED, DEVICE))
     assert "<script" not in text
     assert "&lt;script&gt;x" in text
+
+
+@pytest.mark.parametrize(("name", "features"), [("FID", "inception"), ("KID", "inception"), ("FD-DINOv2", "dinov2")])
+def test_the_name_that_papers_use_is_answered_with_the_features_it_needs(name: str, features: str) -> None:
+    from allaprima.evaluation.contestants import check_figure
+
+    with pytest.raises(UserError, match=f"--features {features}"):
+        check_figure(name)
+
+
+def test_two_folds_are_too_few_for_an_interval() -> None:
+    assert differences.t_interval([0.1, 0.2]) is None
+    assert differences.t_interval([0.1, 0.2, 0.3]) is not None

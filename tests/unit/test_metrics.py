@@ -328,6 +328,7 @@ def test_an_interval_from_influences_adds_up_the_sets() -> None:
 def test_a_warning_is_given_for_few_held_out_pictures_alone() -> None:
     assert "only 8 held-out pictures" in warning(8)
     assert warning(50) == ""
+    assert "only 5 samples" in warning(50, 5)
 
 
 def test_an_interval_as_wide_as_a_rounding_error_is_none() -> None:

@@ -70,10 +70,11 @@ class Figure:
         }
 
 
-def warning(held_out: int) -> str:
-    """What a reader must know before figures on so few held-out pictures; empty when there are enough."""
+def warning(held_out: int, samples: int = FEWEST_TELLING) -> str:
+    """What a reader must know before figures on so few held-out pictures or samples; empty when there are enough."""
     if held_out >= FEWEST_TELLING:
-        return ""
+        few = f"only {samples} samples: these figures say little. Ask for more with --count, better several hundred"
+        return few if samples < FEWEST_TELLING else ""
     return (
         f"only {held_out} held-out pictures: these figures say little; precision and coverage lie near 1 whatever "
         f"is painted. Hold out at least {FEWEST_TELLING}, better several hundred"

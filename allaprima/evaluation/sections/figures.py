@@ -29,7 +29,7 @@ def section(material: Material) -> str:
     )
     by_name = {figure.name: figure for figure in material.figures}
     cards = "".join(_card(by_name[name]) for name in HEADLINE if name in by_name)
-    few = warning(len(material.real))
+    few = warning(len(material.real), len(material.fake))
     banner = f'<p class="warning" role="note"><strong>{escape(few)}.</strong></p>' if few else ""
     return block("What was measured", f'{banner}<div class="figures">{cards}</div>{_missing(material)}', words)
 
