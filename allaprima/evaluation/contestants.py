@@ -24,13 +24,6 @@ from allaprima.evaluation.differences import student
 from allaprima.evaluation.features import FEATURES, Weights
 from allaprima.evaluation.metrics import METRICS, Figure
 
-# what papers call figures of ours on certain features
-PUBLISHED = {
-    "fid": "--by 'Fréchet distance' --features inception",
-    "kid": "--by 'kernel distance' --features inception",
-    "fd-dinov2": "--by 'Fréchet distance' --features dinov2",
-}
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -117,9 +110,11 @@ def check_figure(by: str) -> None:
     known = [figure for metric in metrics for figure in getattr(metric, "FIGURES", ())]
     # the figures of a plug-in that does not name them are found out by measuring
     if plain(by) not in map(plain, known) and all(hasattr(metric, "FIGURES") for metric in metrics):
-        published = PUBLISHED.get(plain(by))
-        if published is not None:
-            raise UserError(f"{by} is a figure on published features", f"compare with {published}")
+        for features in FEATURES.names():
+            for ours, theirs in getattr(FEATURES.get(features), "PUBLISHED_NAMES", {}).items():
+                if plain(theirs) == plain(by):
+                    remedy = f"compare with --by '{ours}' --features {features}"
+                    raise UserError(f"{by} is a figure on published features", remedy)
         raise UserError(f"There is no figure '{by}'", suggest(by, known))
 
 

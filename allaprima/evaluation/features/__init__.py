@@ -2,7 +2,8 @@
 
 Each module has ``load_or_train(dataset, device, seconds=..., weights=Weights()) -> Features``. A distance means nothing
 without the features that it was measured on, so a figure always carries their name; ``published_names`` says which of
-our figures, on these features, is one that papers report.
+our figures, on these features, is one that papers report; a module whose features have such names says them as
+``PUBLISHED_NAMES``.
 """
 
 from __future__ import annotations
