@@ -6,8 +6,6 @@ Use: ``write(bundle, Path("sheet.png"), count=16, seed=0)``.
 from __future__ import annotations
 
 import io
-import os
-import secrets
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +15,7 @@ from PIL import Image
 
 from allaprima.bundle.bundle import Bundle
 from allaprima.core.errors import UserError
-from allaprima.core.files import PARTIAL, new_folder, plain_disk_errors, sync_folder, write_atomic
+from allaprima.core.files import new_file, new_folder, plain_disk_errors, write_atomic
 from allaprima.core.progress import progress
 
 SHEET_LIMIT = 4096
@@ -91,26 +89,17 @@ def _folder(bundle: Bundle, out: Path, count: int, pieces: Pieces) -> None:
 
 
 def _npz(bundle: Bundle, out: Path, count: int, pieces: Pieces) -> None:
-    beside = out.with_name(f".{out.name}{PARTIAL}-{secrets.token_hex(4)}")
     shape = (count, *bundle.domain.shape.spatial, bundle.domain.shape.channels)
     all_labels: list[np.ndarray] = []
-    try:
-        with open(beside, "wb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-                with archive.open("images.npy", "w", force_zip64=True) as member:
-                    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-                    np.lib.format.write_array_header_1_0(member, header)
-                    for images, labels in pieces:
-                        member.write(images.tobytes())
-                        all_labels.append(labels)
-                _put(archive, "labels.npy", np.concatenate(all_labels).astype(np.int64))
-                _put(archive, "classes.npy", np.array(bundle.classes, dtype=np.str_))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, out)
-        sync_folder(out.parent)
-    finally:
-        beside.unlink(missing_ok=True)
+    with new_file(out) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        with archive.open("images.npy", "w", force_zip64=True) as member:
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(member, header)
+            for images, labels in pieces:
+                member.write(images.tobytes())
+                all_labels.append(labels)
+        _put(archive, "labels.npy", np.concatenate(all_labels).astype(np.int64))
+        _put(archive, "classes.npy", np.array(bundle.classes, dtype=np.str_))
 
 
 def _put(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> None:

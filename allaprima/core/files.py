@@ -17,7 +17,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from allaprima.core.errors import UserError
 
@@ -45,15 +45,23 @@ def write_synced(path: Path, data: bytes) -> None:
 
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Replace ``path`` as a whole. Raises UserError when the disk is full; the old content then stands."""
-    content = data.encode() if isinstance(data, str) else data
+    with plain_disk_errors(path), new_file(path) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that appears at ``path`` whole or not at all, in place of an old one: fill the one that is yielded."""
     beside = path.with_name(f".{path.name}{PARTIAL}-{secrets.token_hex(4)}")
-    with plain_disk_errors(path):
-        try:
-            write_synced(beside, content)
-            os.replace(beside, path)
-            sync_folder(path.parent)
-        finally:
-            beside.unlink(missing_ok=True)
+    try:
+        with open(beside, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        sync_folder(path.parent)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from allaprima.data.dataset import Dataset
 from allaprima.evaluation.features import chunks
+from allaprima.evaluation.features._net import smaller
 
 SIDE = 64
 
 
 def shrink(samples: torch.Tensor, side: int = SIDE) -> torch.Tensor:
     """float ``[N,C,H,W]`` in [-1, 1] → uint8 ``[N,C,h,w]``, longer side at most ``side`` px, by averaging."""
-    height, width = samples.shape[-2:]
-    ratio = side / max(height, width)
-    if ratio < 1:
-        samples = F.interpolate(samples, (max(1, round(height * ratio)), max(1, round(width * ratio))), mode="area")
-    return samples.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+    return smaller(samples, side).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 def small_pictures(dataset: Dataset, places: np.ndarray, side: int = SIDE) -> torch.Tensor:

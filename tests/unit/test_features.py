@@ -19,7 +19,7 @@ from allaprima.core.errors import UserError
 from allaprima.data.dataset import Dataset
 from allaprima.evaluation.features import FEATURES, domain, of_pictures
 from allaprima.evaluation.features._learning import nt_xent
-from allaprima.evaluation.features._net import shrink
+from allaprima.evaluation.features._net import smaller
 from allaprima.evaluation.features._views import random_views
 from allaprima.evaluation.metrics.kernel_distance import mmd2
 from allaprima.evaluation.metrics.prdc import prdc
@@ -258,10 +258,10 @@ def test_views_keep_the_shape_and_differ_from_picture_to_picture() -> None:
 
 def test_shrinking_keeps_the_mean_and_the_proportions() -> None:
     samples = torch.rand(2, 3, 64, 128)
-    small = shrink(samples, 32)
+    small = smaller(samples, 32)
     assert small.shape == (2, 3, 16, 32)
     torch.testing.assert_close(small.mean(), samples.mean())
-    assert shrink(samples, 128) is samples
+    assert smaller(samples, 128) is samples
 
 
 def test_validator_never_looks_at_the_test_split(

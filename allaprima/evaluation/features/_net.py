@@ -9,7 +9,7 @@ from torch import nn
 from allaprima.core.device import Device
 
 
-def shrink(samples: torch.Tensor, size: int) -> torch.Tensor:
+def smaller(samples: torch.Tensor, size: int) -> torch.Tensor:
     """``[N,C,H,W]`` → the same with the longer side at most ``size`` px, by averaging; smaller pictures pass."""
     height, width = samples.shape[-2:]
     ratio = size / max(height, width)

@@ -13,7 +13,6 @@ import hashlib
 import http.client
 import math
 import os
-import secrets
 import sys
 import urllib.error
 import urllib.request
@@ -26,7 +25,7 @@ import torch
 
 import allaprima
 from allaprima.core.errors import UserError
-from allaprima.core.files import PARTIAL, claim_folder, plain_disk_errors, sha256_file, sweep_partial, sync_folder
+from allaprima.core.files import claim_folder, new_file, plain_disk_errors, sha256_file, sweep_partial
 from allaprima.core.progress import progress
 from allaprima.evaluation.features import Weights
 
@@ -150,19 +149,11 @@ def _download(pinned: PinnedFile, target: Path) -> None:
     """Fetch the file to ``target``, which appears whole and verified or not at all."""
     with plain_disk_errors(target), claim_folder(target.parent):
         sweep_partial(target.parent)  # ours alone: the folder is claimed
-        beside = target.with_name(f".{target.name}{PARTIAL}-{secrets.token_hex(4)}")
         total = math.ceil(pinned.num_bytes / MEGABYTE)
-        try:
-            with open(beside, "wb") as file, progress(f"downloading {pinned.name}", total, "MB") as advance:
-                for block in _blocks(pinned):
-                    file.write(block)
-                    advance(1)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, target)
-            sync_folder(target.parent)
-        finally:
-            beside.unlink(missing_ok=True)
+        with new_file(target) as file, progress(f"downloading {pinned.name}", total, "MB") as advance:
+            for block in _blocks(pinned):
+                file.write(block)
+                advance(1)
 
 
 def _blocks(pinned: PinnedFile) -> Iterator[bytes]:

@@ -22,7 +22,7 @@ from allaprima.core.seeds import derive, numpy_stream
 from allaprima.data.dataset import Dataset
 from allaprima.evaluation.features import Weights, _cache, choose, chunks, refuse_file
 from allaprima.evaluation.features._learning import learn
-from allaprima.evaluation.features._net import Backbone, shrink, to_device
+from allaprima.evaluation.features._net import Backbone, smaller, to_device
 from allaprima.evaluation.small import small_pictures
 
 VERSION = 1
@@ -64,7 +64,7 @@ class DomainFeatures:
         """float ``[N,C,H,W]`` in [-1, 1], of any size → float32 ``[N,dim]`` on the CPU."""
         parts = []
         for piece in chunks(len(samples), samples[0].numel() if len(samples) else 1):
-            part = shrink(samples[piece.start : piece.stop].to(self._device.torch).float(), self._size)
+            part = smaller(samples[piece.start : piece.stop].to(self._device.torch).float(), self._size)
             with self._device.autocast():
                 parts.append(self.net(part.contiguous(memory_format=torch.channels_last)).float().cpu())
         return torch.cat(parts) if parts else torch.empty(0, self.dim)
