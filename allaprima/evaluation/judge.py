@@ -25,17 +25,19 @@ from torch import nn
 from allaprima.core.config import Config as BaseConfig
 from allaprima.core.device import Device
 from allaprima.core.progress import progress
+from allaprima.core.schedules import warm_cosine
 from allaprima.core.seeds import derive, numpy_stream, torch_stream
 from allaprima.data.dataset import Dataset
 from allaprima.data.sources.stacked import digits_of
 from allaprima.evaluation.features import _cache, choose
-from allaprima.evaluation.features._net import Block
+from allaprima.evaluation.features._net import Block, to_device
 from allaprima.evaluation.metrics import NotMeasuredError
 from allaprima.evaluation.small import SIDE, small_pictures
 
 VERSION = 1
 PICTURES_AT_ONCE = 512
 FEWEST_OF_A_CLASS = 2
+WARM = 0.15  # of the training
 SECONDS = 600.0  # for a training of 10 to 30 s: only a machine that is very slow, or very busy, gets less of it
 FEWEST_IMAGES = 4096  # below, the classifier is not worth having, however slow the machine
 
@@ -84,7 +86,7 @@ class Classifier:
     """A trained ``Net``. ``num_images_seen`` is how many pictures its training saw."""
 
     def __init__(self, net: Net, device: Device, num_images_seen: int) -> None:
-        self.net = _to_device(net, device).eval().requires_grad_(False)
+        self.net = to_device(net, device).eval().requires_grad_(False)
         self.num_images_seen = num_images_seen
         self._device = device
 
@@ -117,7 +119,7 @@ def train_classifier(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "classifier"))
-        net = _to_device(Net(pictures.shape[1], max(pictures.shape[2:]), num_classes, config.width), device)
+        net = to_device(Net(pictures.shape[1], max(pictures.shape[2:]), num_classes, config.width), device)
     optimiser = torch.optim.AdamW(net.parameters(), lr=0.0, weight_decay=config.weight_decay)
     count = len(pictures)
     batch_size = min(config.batch_size, max(8, count // 16), count)
@@ -126,7 +128,7 @@ def train_classifier(
     with progress(title, total) as advance:
         for rows in _batches(count, batch_size, seed):
             for group in optimiser.param_groups:
-                group["lr"] = _learning_rate(seen / total, config.peak)
+                group["lr"] = warm_cosine(config.peak, seen / total, WARM)
             samples = _shifted(_samples(pictures[rows], device), torch_stream(seed, "classifier-shifts", seen))
             with device.autocast():
                 logits = net(samples)
@@ -280,18 +282,9 @@ def _channels(pictures: torch.Tensor) -> torch.Tensor:
     return pictures[:, :3].flatten(0, 1).unsqueeze(1)
 
 
-def _to_device(net: Net, device: Device) -> Net:
-    return net.to(device.torch).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub omits it
-
-
 def _samples(pictures: torch.Tensor, device: Device) -> torch.Tensor:
     # uint8 [N,C,h,w] → float32 [N,C,h,w] in [-1,1], channels last
     return pictures.to(device.torch).float().div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
-
-
-def _learning_rate(done: float, peak: float, warm: float = 0.15) -> float:
-    """Linear up, cosine down."""
-    return peak * min(1.0, done / warm + 0.02) * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def _batches(count: int, batch_size: int, seed: int) -> Iterator[torch.Tensor]:

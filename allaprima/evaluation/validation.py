@@ -27,7 +27,8 @@ from allaprima.evaluation.metrics.reconstruction import psnr, reconstructed, uni
 MOST_PICTURES = 1024
 FEWEST_PICTURES = 2
 NUM_ENCODED = 32
-BETTER: dict[str, Literal["lower", "higher"]] = {
+Watched = Literal["kernel_distance", "frechet_distance", "precision", "recall", "density", "coverage"]
+BETTER: dict[Watched, Literal["lower", "higher"]] = {
     "kernel_distance": "lower",
     "frechet_distance": "lower",
     "precision": "higher",

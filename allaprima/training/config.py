@@ -10,6 +10,7 @@ from allaprima.core.config import Choice, Config, named
 from allaprima.core.errors import UserError
 from allaprima.data.augment import AUGMENT
 from allaprima.evaluation.features import FEATURES
+from allaprima.evaluation.validation import Watched
 from allaprima.methods import METHODS
 
 Auto = Literal["auto"]
@@ -59,9 +60,7 @@ class TrainingConfig(Config):
     ema_half_life: float = Field(0.03, gt=0)
     ticks: int = Field(10, ge=1)
     patience: int = Field(0, ge=0)
-    watch: Literal["kernel_distance", "frechet_distance", "precision", "recall", "density", "coverage"] = (
-        "kernel_distance"
-    )
+    watch: Watched = "kernel_distance"
     validation_samples: Annotated[int, Field(ge=16)] | Auto = "auto"
     features: Annotated[str, named(FEATURES)] = "domain"
     checkpoint_seconds: float = Field(120, gt=0)

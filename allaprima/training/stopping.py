@@ -6,14 +6,14 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from allaprima.evaluation.validation import BETTER
+from allaprima.evaluation.validation import BETTER, Watched
 
 
 @dataclass
 class Best:
     """The best of the validation figures ``watch`` so far, and how many judged ticks ago it was."""
 
-    watch: str = "kernel_distance"
+    watch: Watched = "kernel_distance"
     figure: float | None = None
     num_images_seen: int = 0
     ticks_since: int = 0

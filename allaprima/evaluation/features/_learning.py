@@ -17,10 +17,12 @@ from torch import nn
 
 from allaprima.core.device import Device
 from allaprima.core.progress import progress
+from allaprima.core.schedules import warm_cosine
 from allaprima.core.seeds import torch_stream
 from allaprima.evaluation.features._net import Backbone
 from allaprima.evaluation.features._views import random_views
 
+PEAK, WARM = 2e-3, 0.1  # learning rate, and its share of the training until there
 FEWEST_IMAGES = 4096  # below, the features are not worth having, however slow the machine
 
 
@@ -61,7 +63,7 @@ def learn(
     with progress("learning what the pictures show", planned) as advance:
         while seen < num_images:
             for group in optimiser.param_groups:
-                group["lr"] = _learning_rate(seen / num_images)
+                group["lr"] = warm_cosine(PEAK, seen / num_images, WARM)
             rows = _batch(len(pictures), batch_size, seed, seen // batch_size)
             optimiser.zero_grad(set_to_none=True)
             chosen = labels[rows].to(device.torch) if labels is not None else None
@@ -76,11 +78,6 @@ def learn(
             advance(batch_size, total=num_images)
     net.eval()
     return seen
-
-
-def _learning_rate(done: float, peak: float = 2e-3, warm: float = 0.1) -> float:
-    """Linear up, cosine down."""
-    return peak * min(1.0, done / warm + 0.02) * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def _batch(count: int, batch_size: int, seed: int, step: int) -> torch.Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -18,7 +20,10 @@ def smaller(samples: torch.Tensor, size: int) -> torch.Tensor:
     return F.interpolate(samples, (max(1, round(height * ratio)), max(1, round(width * ratio))), mode="area")
 
 
-def to_device(net: Backbone, device: Device) -> Backbone:
+Net = TypeVar("Net", bound=nn.Module)
+
+
+def to_device(net: Net, device: Device) -> Net:
     """``net`` on ``device``, channels last: convolutions are faster so."""
     return net.to(device.torch).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub omits it
 
