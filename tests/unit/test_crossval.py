@@ -32,20 +32,9 @@ from allaprima.training.crossval import Plan, cross_validate, gaps
 from allaprima.training.crossval_report import summarise
 from allaprima.training.session import Session
 from tests.contracts.evidence import cloud, material
+from tests.unit._runs import LOOP, PIXELS, TINY_GAN
 
-TINY = [
-    "method.generator.width=8",
-    "method.generator.max_width=16",
-    "method.discriminator.width=8",
-    "method.discriminator.max_width=16",
-    "method.latent_dim=8",
-    "training.batch_size=8",
-    "training.validation_samples=16",
-    "training.ticks=2",
-    "training.precision=fp32",
-    "training.threads=1",
-    "training.features=pixels",
-]
+TINY = [*TINY_GAN, *LOOP, "training.ticks=2", PIXELS]
 MEASURED = ("kernel_distance", "prdc")  # the others would only take time here
 
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +25,11 @@ from allaprima.training.config import RunConfig
 from allaprima.training.learner import Learner
 from allaprima.training.session import Session
 from allaprima.training.stopping import Best
+from tests.unit._runs import LOOP, PIXELS, TINY_GAN, one_thread
 
-TINY = [
-    "method.generator.width=8",
-    "method.generator.max_width=16",
-    "method.discriminator.width=8",
-    "method.discriminator.max_width=16",
-    "method.latent_dim=8",
-    "training.batch_size=8",
-    "training.validation_samples=16",
-    "training.ticks=4",
-    "training.precision=fp32",
-    "training.threads=1",
-    "training.features=pixels",  # these tests are about the loop, not about its judge
-]
+__all__ = ["one_thread"]  # used by pytest
+
+TINY = [*TINY_GAN, *LOOP, PIXELS]
 TINY_VAE = [
     "method=vae",
     "method.encoder.width=8",
@@ -48,13 +38,6 @@ TINY_VAE = [
     "method.decoder.max_width=16",
     *TINY[4:],
 ]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 def begin(folder: Path, dataset: Path, *changes: str, images: int = 160) -> runs.Run:

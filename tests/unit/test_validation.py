@@ -8,7 +8,6 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -33,27 +32,15 @@ from allaprima.training.config import RunConfig, TrainingConfig
 from allaprima.training.session import Session
 from allaprima.training.stopping import Best
 from tests.conftest import write_tiny_dataset
+from tests.unit._runs import LOOP, one_thread
+
+__all__ = ["one_thread"]  # used by pytest
 
 DEVICE = Device(torch.device("cpu"), "fp32")
 NETS = {
     "gan": ["generator", "discriminator"],
     "vae": ["encoder", "decoder"],
 }
-SMALL = [
-    "method.latent_dim=8",
-    "training.batch_size=8",
-    "training.validation_samples=16",
-    "training.ticks=4",
-    "training.precision=fp32",
-    "training.threads=1",
-]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 def begin(
@@ -63,7 +50,7 @@ def begin(
         f"method={method}",
         *(f"method.{net}.{key}" for net in NETS[method] for key in ("width=8", "max_width=16")),
     ]
-    config = load(RunConfig, {"budget": budget or {"images": 160}}, [*small, *SMALL, *changes])
+    config = load(RunConfig, {"budget": budget or {"images": 160}}, [*small, *LOOP, *changes])
     return runs.create(folder, config, dataset)
 
 
