@@ -55,7 +55,7 @@ def standard(side: int) -> torch.Tensor:
 
 def inception_checkpoint() -> Tensors:
     """The layout of ``pt_inception-2015-12-05``: convolutions with their batch norms, and the classifier."""
-    from allaprima.evaluation.features._inception import Inception
+    from allaprima.models.pretrained._inception import Inception
 
     shapes: dict[str, tuple[int, ...]] = {"fc.weight": (1008, 2048), "fc.bias": (1008,)}
     with torch.device("meta"):

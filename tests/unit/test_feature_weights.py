@@ -12,8 +12,8 @@ import pytest
 
 from allaprima.core.errors import UserError
 from allaprima.core.files import claim_folder
-from allaprima.evaluation.features import Weights, _weights
-from allaprima.evaluation.features._weights import PinnedFile, cache_folder, find
+from allaprima.models.pretrained import Weights, _weights
+from allaprima.models.pretrained._weights import PinnedFile, cache_folder, find
 
 CONTENT = bytes(range(256)) * 10_000  # 2.56 MB: more than two blocks
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -149,7 +149,7 @@ def test_a_server_that_falls_silent_is_given_up(tmp_path: Path, monkeypatch: pyt
 
 
 def test_an_interruption_leaves_nothing(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(pinned: PinnedFile) -> Iterator[bytes]:
+    def interrupted(*asked: object) -> Iterator[bytes]:
         yield CONTENT[:1000]
         raise KeyboardInterrupt
 

@@ -19,11 +19,13 @@ from allaprima.core.device import Device
 from allaprima.core.errors import UserError
 from allaprima.data.dataset import Dataset
 from allaprima.domains.image import Config as ImageConfig
-from allaprima.evaluation.features import FEATURES, Weights, clip, dinov2, inception
-from allaprima.evaluation.features._inception import Inception, _e, folded
+from allaprima.evaluation.features import FEATURES, Weights, inception
 from allaprima.evaluation.features._pictures import NetFeatures, bicubic, bilinear_2015, to_rgb
-from allaprima.evaluation.features._vit import build, from_clip, from_dinov2
-from allaprima.evaluation.features._weights import PinnedFile, read
+from allaprima.models.pretrained import PRETRAINED, clip, dinov2
+from allaprima.models.pretrained import inception as inception_net
+from allaprima.models.pretrained._inception import Inception, _e, folded
+from allaprima.models.pretrained._vit import build, from_clip, from_dinov2
+from allaprima.models.pretrained._weights import PinnedFile, read
 from tests.unit._published_nets import (
     Tensors,
     clip_checkpoint,
@@ -54,7 +56,7 @@ def load(name: str, tensors: Tensors, dataset: Dataset, folder: Path, monkeypatc
     pinned = PinnedFile(
         file.name, "https://host.invalid/w", hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_size
     )
-    monkeypatch.setattr(FEATURES.get(name), "FILES", (pinned,))
+    monkeypatch.setattr(PRETRAINED.get(name), "FILES", (pinned,))
     features: NetFeatures = FEATURES.get(name).load_or_train(dataset, DEVICE, 0.0, Weights(file=file))
     return features
 
@@ -64,7 +66,7 @@ def test_inception_has_the_published_layout_and_number_of_weights(checkpoint: Te
     backbone = {name: value for name, value in checkpoint.items() if "running" not in name and "fc" not in name}
     assert sum(value.numel() for value in backbone.values()) == 21_785_568
     # The published file is these tensors as float32 and a little more than a hundred bytes of name for each.
-    spare = inception.FILES[0].num_bytes - 4 * sum(value.numel() for value in checkpoint.values())
+    spare = inception_net.FILES[0].num_bytes - 4 * sum(value.numel() for value in checkpoint.values())
     assert 100 * len(checkpoint) < spare < 300 * len(checkpoint)
 
 

@@ -9,8 +9,6 @@ our figures, on these features, is one that papers report; a module whose featur
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -19,19 +17,12 @@ import torch
 from allaprima.core.catalog import Catalog
 from allaprima.core.errors import UserError
 from allaprima.data.dataset import Dataset
+from allaprima.models.pretrained import Weights as Weights
 
 FEATURES = Catalog("feature", __name__)
 
 # How many values of pictures are turned to float32 at once: 32 MB, so that 512 px pictures fit beside a net.
 VALUES_AT_ONCE = 8 * 2**20
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Where a published net comes from: ``file`` if one is named, else a cache; ``download`` allows the network."""
-
-    file: Path | None = None
-    download: bool = False
 
 
 class Features(Protocol):

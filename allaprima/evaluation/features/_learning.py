@@ -23,7 +23,8 @@ from allaprima.evaluation.features._net import Backbone
 from allaprima.evaluation.features._views import random_views
 
 PEAK, WARM = 2e-3, 0.1  # learning rate, and its share of the training until there
-FEWEST_IMAGES = 4096  # below, the features are not worth having, however slow the machine
+FEWEST_IMAGES = 4096  # below, the features are hardly worth having
+MOST_OVER = 2.5  # times the seconds may be taken for those
 
 
 def nt_xent(first: torch.Tensor, second: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -74,7 +75,8 @@ def learn(
             seen += batch_size
             if seen % (8 * batch_size) == 0:  # fast enough? if not, the schedule shrinks to what the time allows
                 affordable = seen * seconds / (time.monotonic() - start)
-                num_images = min(planned, max(int(affordable), FEWEST_IMAGES, seen))
+                fewest = min(FEWEST_IMAGES, int(MOST_OVER * affordable))
+                num_images = min(planned, max(int(affordable), fewest, seen))
             advance(batch_size, total=num_images)
     net.eval()
     return seen

@@ -5,8 +5,6 @@ Radford et al. 2021, "Learning transferable visual models from natural language 
 pictures. It is the small one: 9 GFLOP a picture, some 11 a second on one Zen 4 core. Papers differ in the tower and in
 how they resize, so the figures carry no published name.
 
-The weights, 605 MB, are OpenAI's (MIT), as the Hugging Face hub has them.
-
 Use: ``features = load_or_train(dataset, Device.choose(), weights=Weights(download=True))``; nothing is trained.
 """
 
@@ -18,26 +16,14 @@ from allaprima.core.device import Device
 from allaprima.data.dataset import Dataset
 from allaprima.evaluation.features import Weights
 from allaprima.evaluation.features._pictures import NetFeatures, bicubic, refuse_other_pictures
-from allaprima.evaluation.features._vit import build, from_clip
-from allaprima.evaluation.features._weights import PinnedFile, find, read
+from allaprima.models.pretrained import clip
 
 NAME = "clip (OpenAI ViT-B/32)"
-SIDE, GRID = 224, 7
-MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-FILES = (
-    PinnedFile(
-        name="clip-vit-base-patch32.bin",
-        url="https://huggingface.co/openai/clip-vit-base-patch32/resolve/3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268/pytorch_model.bin",
-        sha256="a63082132ba4f97a80bea76823f544493bffa8082296d62d71581a4feff1576f",
-        num_bytes=605_247_071,
-        repository="openai/clip-vit-base-patch32",
-    ),
-)
 
 
 def look(rgb: torch.Tensor) -> torch.Tensor:
     """0..255 ``[N,3,H,W]`` → ``[N,3,224,224]``, standardised; a picture that is not square is squeezed, not cropped."""
-    return bicubic(rgb, SIDE, MEAN, STD)
+    return bicubic(rgb, clip.SIDE, clip.MEAN, clip.STD)
 
 
 def load_or_train(dataset: Dataset, device: Device, seconds: float = 0.0, weights: Weights = Weights()) -> NetFeatures:
@@ -46,5 +32,5 @@ def load_or_train(dataset: Dataset, device: Device, seconds: float = 0.0, weight
     Raises UserError when the weights cannot be had, and when the samples are no pictures.
     """
     refuse_other_pictures("clip", dataset)
-    net = build(from_clip(read(find("clip", FILES, weights))), GRID, epsilon=1e-5, quick=True)
+    net = clip.load(weights)
     return NetFeatures(NAME, net, look, net.dim, device, {}, "")

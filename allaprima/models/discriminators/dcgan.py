@@ -65,6 +65,18 @@ class Discriminator(nn.Module):
         self.score = Score(cells, condition_dim)
         self.apply(dcgan_init)
 
+    def layers(self) -> list[nn.Module]:
+        """What fine-tuning may freeze, from the picture upwards: each convolution with its normalisation and activation."""
+        return [self.strided[start : start + 3] for start in range(0, len(self.strided), 3)]
+
+    def grids(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Its features of samples, as maps ``[N, F, *grid]``, finest first."""
+        x = self.pyramid.pad(x)
+        return [x := layer(x) for layer in [*self.layers(), self.last]]
+
+    def judge(self, grids: list[torch.Tensor], y: torch.Tensor) -> torch.Tensor:
+        """The scores ``[N]`` of samples with these ``grids``."""
+        return self.score(grids[-1].flatten(1), y)
+
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        h = self.last(self.strided(self.pyramid.pad(x)))
-        return self.score(h.flatten(1), y)
+        return self.judge(self.grids(x), y)

@@ -7,6 +7,7 @@ generator would learn (Odena et al. 2016, "Deconvolution and checkerboard artifa
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -30,6 +31,8 @@ from allaprima.models.generators.residual import outer_levels, trunk_widths
 
 class Config(Component):
     """As the residual generator's; ``stem_levels`` halvings are done by the stem, 0 chooses."""
+
+    planned: ClassVar = ("width", "max_width")
 
     width: int = Field(32, ge=8)
     max_width: int = Field(256, ge=8)
@@ -75,8 +78,14 @@ class Trunk(nn.Module):
             if not isinstance(layer, nn.Identity):
                 scale_init(layer, math.sqrt(0.52) if layer in self.transitions else 1.0)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.pyramid.pad(x)
+    def layers(self) -> list[nn.Module]:
+        """From the picture upwards: each convolution of the stem, each grid's blocks with the way there."""
+        grids = zip(self.transitions, self.stages, strict=True)
+        return [*self.stem, *(nn.ModuleList([transition, blocks]) for transition, blocks in grids)]
+
+    def grids(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """What each grid's blocks leave, ``[N, width, *grid]``, finest first."""
+        x, found = self.pyramid.pad(x), []
         for layer in self.stem:
             x = downsample(self.act(layer(x)))
         for grid, (transition, blocks) in enumerate(zip(self.transitions, self.stages, strict=True)):
@@ -84,8 +93,15 @@ class Trunk(nn.Module):
                 x = transition(downsample(x))
             for block in blocks:  # type: ignore[attr-defined]  # a ModuleList
                 x = block(x)
-        # [N, F, *base] → [N, F]
+            found.append(x)
+        return found
+
+    def weigh(self, x: torch.Tensor) -> torch.Tensor:
+        """The coarsest grid ``[N, F, *base]`` → features ``[N, F]``."""
         return (self.act(x) * self.basis.to(x.dtype)).flatten(2).sum(2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.weigh(self.grids(x)[-1])
 
 
 class Discriminator(nn.Module):
@@ -96,5 +112,17 @@ class Discriminator(nn.Module):
         self.trunk = Trunk(config, shape)
         self.score = Score(self.trunk.features, condition_dim)
 
+    def layers(self) -> list[nn.Module]:
+        """What fine-tuning may freeze, from the picture upwards."""
+        return self.trunk.layers()
+
+    def grids(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Its features of samples, as maps ``[N, F, *grid]``, finest first."""
+        return self.trunk.grids(x)
+
+    def judge(self, grids: list[torch.Tensor], y: torch.Tensor) -> torch.Tensor:
+        """The scores ``[N]`` of samples with these ``grids``."""
+        return self.score(self.trunk.weigh(grids[-1]), y)
+
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return self.score(self.trunk(x), y)
+        return self.judge(self.grids(x), y)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from pydantic import Field
 from torch import nn
@@ -14,6 +16,8 @@ from allaprima.models.generators.dcgan import dcgan_init
 
 class Config(dcgan.Config):
     """``width``: channels after the first convolution, doubling down to the 4×4 grid up to ``max_width``."""
+
+    planned: ClassVar = ("width", "max_width")
 
     width: int = Field(32, ge=4)
     max_width: int = Field(256, ge=4)
@@ -35,7 +39,13 @@ class Encoder(nn.Module):
         self.to_latent = nn.Linear(cells + condition_dim, 2 * latent_dim)
         self.apply(dcgan_init)
 
+    def grids(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Its features of samples, as maps ``[N, F, *grid]``, finest first: after each convolution's activation."""
+        x = self.pyramid.pad(x)
+        found = [x := layer(x) for layer in self.strided]
+        return found[2::3]
+
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        h = self.strided(self.pyramid.pad(x)).flatten(1)
+        h = self.grids(x)[-1].flatten(1)
         mean, log_variance = self.to_latent(torch.cat([h, y], dim=1)).float().chunk(2, dim=1)
         return mean, log_variance

@@ -24,6 +24,10 @@ class Encoder(nn.Module):
         self.trunk = residual.Trunk(config, shape)
         self.to_latent = nn.Linear(self.trunk.features + condition_dim, 2 * latent_dim)
 
+    def grids(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Its features of samples, as maps ``[N, F, *grid]``, finest first."""
+        return self.trunk.grids(x)
+
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         h = torch.cat([self.trunk(x), y], dim=1)
         mean, log_variance = self.to_latent(h).float().chunk(2, dim=1)

@@ -74,9 +74,24 @@ class VisionTransformer(nn.Module):
             self.project = nn.Linear(width, self.dim, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.project(self.norm(self.layers(self._tokens(x))[:, 0]))
+
+    def grids(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """The patches' tokens after each quarter of the layers, as maps ``[N,width,grid,grid]``."""
+        depth, found = len(self.layers), []
+        wanted = [-(-depth * quarter // 4) for quarter in range(1, 5)]
+        x, grid = self._tokens(x), x.shape[-1] // self.patch.stride[0]
+        for number, layer in enumerate(self.layers, start=1):
+            x = layer(x)
+            square = x[:, 1:].transpose(1, 2).unflatten(2, (grid, grid))  # [N,grid²,width] → [N,width,grid,grid]
+            found += [square] * wanted.count(number)
+        return found
+
+    def _tokens(self, x: torch.Tensor) -> torch.Tensor:
         patches = self.patch(x).flatten(2).transpose(1, 2)  # [N,width,grid,grid] → [N,grid²,width]
         tokens = torch.cat([self.token.expand(len(x), 1, -1), patches], dim=1) + self.positions
-        return self.project(self.norm(self.layers(self.first_norm(tokens))[:, 0]))
+        normalised: torch.Tensor = self.first_norm(tokens)
+        return normalised
 
 
 def build(tensors: Tensors, grid: int, epsilon: float, quick: bool) -> VisionTransformer:

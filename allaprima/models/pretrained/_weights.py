@@ -18,16 +18,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import torch
 
-import allaprima
 from allaprima.core.errors import UserError
 from allaprima.core.files import claim_folder, new_file, plain_disk_errors, sha256_file, sweep_partial
 from allaprima.core.progress import progress
-from allaprima.evaluation.features import Weights
+from allaprima.models.pretrained import Weights, Words
 
 MEGABYTE = 10**6
 SECONDS_WITHOUT_DATA = 30.0
@@ -55,7 +55,7 @@ def find(feature: str, pinned: Sequence[PinnedFile], weights: Weights) -> Path:
     half-written then.
     """
     if weights.file is not None:
-        return _named(weights.file.expanduser(), pinned)
+        return _named(weights.file.expanduser(), pinned, weights.words)
     for one in pinned:
         for place in _places(one):
             if _is(place, one):
@@ -66,10 +66,10 @@ def find(feature: str, pinned: Sequence[PinnedFile], weights: Weights) -> Path:
         damaged = f"; '{kept}' is damaged" if kept.exists() else ""
         raise UserError(
             f"The weights for '{feature}' features are not on this machine: {first.describe()}{damaged}",
-            f"add --download to fetch them from {urlsplit(first.url).hostname}, or name a copy with --weights FILE, "
-            "or choose --features domain, which needs none",
+            f"add {weights.words.download} to fetch them from {urlsplit(first.url).hostname}, or name a copy with "
+            f"{weights.words.file}, {weights.words.instead}",
         )
-    _download(first, kept)
+    _download(first, kept, weights.words)
     return kept
 
 
@@ -103,9 +103,9 @@ def _unix_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
-def _named(path: Path, pinned: Sequence[PinnedFile]) -> Path:
+def _named(path: Path, pinned: Sequence[PinnedFile], words: Words) -> Path:
     wanted = " or ".join(one.describe() for one in pinned)
-    remedy = f"give --weights the file {wanted}, from {pinned[0].url}; or leave it out and add --download"
+    remedy = f"say {words.file} with the file {wanted}, from {pinned[0].url}; or leave it out and add {words.download}"
     if path.is_dir():
         raise UserError(f"'{path}' is a folder, not a file of weights", remedy)
     try:
@@ -145,21 +145,21 @@ def _is(path: Path, pinned: PinnedFile) -> bool:
     return False
 
 
-def _download(pinned: PinnedFile, target: Path) -> None:
+def _download(pinned: PinnedFile, target: Path, words: Words) -> None:
     """Fetch the file to ``target``, which appears whole and verified or not at all."""
     with plain_disk_errors(target), claim_folder(target.parent):
         sweep_partial(target.parent)  # ours alone: the folder is claimed
         total = math.ceil(pinned.num_bytes / MEGABYTE)
         with new_file(target) as file, progress(f"downloading {pinned.name}", total, "MB") as advance:
-            for block in _blocks(pinned):
+            for block in _blocks(pinned, words):
                 file.write(block)
                 advance(1)
 
 
-def _blocks(pinned: PinnedFile) -> Iterator[bytes]:
+def _blocks(pinned: PinnedFile, words: Words) -> Iterator[bytes]:
     """The file from the network, a megabyte at a time. Raises UserError unless all of it came, and nothing else."""
-    by_hand = f"or fetch the file on any machine, {pinned.url}, and name it with --weights FILE"
-    request = urllib.request.Request(pinned.url, headers={"User-Agent": f"allaprima/{allaprima.__version__}"})
+    by_hand = f"or fetch the file on any machine, {pinned.url}, and name it with {words.file}"
+    request = urllib.request.Request(pinned.url, headers={"User-Agent": f"allaprima/{version('allaprima')}"})
     digest, received = hashlib.sha256(), 0
     try:
         with urllib.request.urlopen(request, timeout=SECONDS_WITHOUT_DATA) as response:

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-DIM = 2048
 EPSILON = 1e-3  # of every batch norm
+LAST_OF_GRID = ("Mixed_5d", "Mixed_6e", "Mixed_7c")
 
 
 class Step(NamedTuple):
@@ -154,6 +154,8 @@ def _e(width_in: int, pool: str) -> Block:
 class Inception(nn.Module):
     """float32 ``[N,3,299,299]`` in about [-1, 1] → ``[N,2048]``."""
 
+    dim = 2048
+
     def __init__(self) -> None:
         super().__init__()
         self.Conv2d_1a_3x3 = Convolution(3, 32, 3, 2)
@@ -174,14 +176,21 @@ class Inception(nn.Module):
         self.Mixed_7c = _e(2048, "maximum")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.grids(x)[-1].mean((2, 3))
+
+    def grids(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """``[N,3,299,299]`` → maps of 64, 288, 768 and 2048 channels on 73, 35, 17 and 8 px; other sizes from 75 px up fit."""
         x = x.contiguous(memory_format=torch.channels_last)
         x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))
-        x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(F.max_pool2d(x, 3, 2)))
+        found = [x := F.max_pool2d(x, 3, 2)]
+        x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(x))
         x = F.max_pool2d(x, 3, 2)
         for name, block in self.named_children():
             if name.startswith("Mixed"):  # in the order in which they were made
                 x = block(x)
-        return x.mean((2, 3))
+                if name in LAST_OF_GRID:
+                    found.append(x)
+        return found
 
 
 def folded(published: dict[str, torch.Tensor]) -> Iterator[tuple[str, torch.Tensor]]:
