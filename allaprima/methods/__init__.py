@@ -1,7 +1,8 @@
 """Methods: what joins nets, losses and conditions into something that learns. No devices, files or printing here.
 
 A method's file has a ``Config`` whose ``build(shape, condition)`` gives a ``Method``; its class variable ``recommended``
-may say which ``lr``, ``beta1`` and ``beta2`` suit it.
+may say which ``lr``, ``beta1`` and ``beta2`` suit it, and ``searched`` where a search may look for its settings (core.spans).
+Where those can be ``auto``, ``settled(epochs)`` gives the Config with numbers in their place.
 """
 
 from __future__ import annotations
@@ -51,6 +52,23 @@ class Method(nn.Module):
         """The nets that leave training (their moving averages do): ``generator``, ``condition``, perhaps ``encoder``."""
 
     watched: frozenset[str] = frozenset()
+
+    def taken_over_batch(self) -> list[str]:
+        """What a step takes over all samples at once, in words: of a batch in parts each has its own. Batch normalisation
+        need not be named.
+        """
+        return []
+
+    # how many steps apart the method is shown pictures of the validation split, which it must not descend on; 0 for never
+    steps_between_looks = 0
+
+    def look(self, batch: Batch, moment: Moment) -> None:
+        """Such pictures; without gradients. What is learned of them must be buffers, which checkpoints hold."""
+        raise NotImplementedError
+
+    def pace(self, phase: str, moment: Moment) -> float:
+        """What the learning rate of a phase is multiplied by at this moment; 0 leaves the phase out: it costs nothing."""
+        return 1.0
 
 
 def mean(per_sample: torch.Tensor) -> torch.Tensor:

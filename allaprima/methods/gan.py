@@ -6,60 +6,70 @@ residual nets. ``generator=dcgan discriminator=dcgan loss=non_saturating`` is th
 
 from __future__ import annotations
 
-import math
+from collections import deque
 from collections.abc import Iterable
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import nn
 
-from allaprima.core.config import Choice, Component, named
-from allaprima.core.errors import UserError
-from allaprima.core.schedules import cosine
-from allaprima.data.augment import AUGMENT, apply
+from allaprima.core.config import Choice, Component
+from allaprima.core.scaling import Scaling
+from allaprima.core.spans import Between, OneOf, Spans, Times
 from allaprima.data.batch import Batch
 from allaprima.domains import Shape
-from allaprima.losses.adversarial import ADVERSARIAL
-from allaprima.losses.penalties import PENALTIES
+from allaprima.losses.features import matching
 from allaprima.methods import Method, Moment, label_of, mean
-from allaprima.models.discriminators import DISCRIMINATORS
+from allaprima.methods._adaptive import STEPS_BETWEEN_LOOKS
+from allaprima.methods._adversary import SHOWN, Adversary
+from allaprima.methods._adversary import Config as AdversaryConfig
+from allaprima.methods._perceptual import Perceptual, PerceptualConfig
 from allaprima.models.generators import GENERATORS
 
 
-class Config(Component):
-    """``penalty`` and ``penalty_weight`` (γ) ``auto`` take what belongs to the loss; γ falls to ``penalty_end`` of itself.
+class Config(AdversaryConfig, PerceptualConfig):
+    """A generator, and all that its adversary has. ``perceptual`` is the weight of feature matching (losses.features).
 
-    ``penalty_share``: the part of the batch that the penalty is computed on; γ needs no change, the mean stays unbiased.
-    ``augment``: what DiffAugment does to real and generated samples alike. Its probability rises to
-    ``augment_probability`` over the first half of the run; ``auto`` takes more the oftener the run shows each picture, for
-    that is what a discriminator learns by heart.
+    ``head_start``: the share of the run that the discriminator learns alone, for one that begins afresh beside a generator
+    that has learned already (``--from`` a bundle).
     """
 
-    # β1 = 0 as in R3GAN: momentum lags behind an opponent that moves
-    recommended: ClassVar[dict[str, float]] = {"lr": 1e-3, "beta1": 0.0, "beta2": 0.99}
+    # β1 = 0 as in R3GAN: momentum lags behind an opponent that moves. In minutes, many steps count for more than quiet ones.
+    recommended: ClassVar[dict[str, float]] = {"lr": 1e-3, "beta1": 0.0, "beta2": 0.99, "batch_size": 32}
+    searched: ClassVar[Spans] = {
+        "method.penalty_weight": Times(1 / 10, 10),
+        "method.penalty_end": Times(1 / 10, 10),
+        "method.augment_probability": Between(0, 0.8),
+        "training.beta2": OneOf((0.9, 0.99, 0.999)),
+    }
+
+    scaling: ClassVar[Scaling] = Scaling()
 
     generator: Annotated[Any, Choice(GENERATORS)] = "residual"
-    discriminator: Annotated[Any, Choice(DISCRIMINATORS)] = "residual"
     latent_dim: int = Field(64, ge=1)
     condition_dim: int = Field(32, ge=1)
-    loss: Annotated[str, named(ADVERSARIAL)] = "relativistic"
-    penalty: Literal["auto"] | Annotated[str, named(PENALTIES)] = "auto"
-    penalty_weight: float | Literal["auto"] = "auto"
-    penalty_end: float = Field(0.1, ge=0)
-    penalty_share: float = Field(0.25, gt=0, le=1)
-    augment: list[Annotated[str, named(AUGMENT)]] = ["colour", "translation", "cutout"]
-    augment_probability: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = "auto"
+    head_start: float = Field(0.0, ge=0, lt=1)
 
     def build(self, shape: Shape, condition: Component) -> Gan:
         return Gan(self, shape, condition)
 
 
+@dataclass
+class Painted:
+    """What the discriminator's step leaves for the generator's: latents, the samples with their graph, real scores."""
+
+    z: torch.Tensor
+    samples: torch.Tensor | None
+    real_score: torch.Tensor
+
+
 class Gan(Method):
-    """Two phases a step, discriminator first."""
+    """Two phases a step, discriminator first; the generator then learns on the samples that were painted for it."""
 
     phases = ("discriminator", "generator")
-    watched = frozenset({"gap"})
+    watched = SHOWN
 
     def __init__(self, config: Config, shape: Shape, condition: Any) -> None:
         super().__init__()
@@ -68,23 +78,22 @@ class Gan(Method):
         self.condition_dim = condition.width(config.condition_dim)
         self.generator = config.generator.build(shape, self.latent_dim, self.condition_dim)
         self.condition = condition.build(self.condition_dim)
-        self.discriminator = config.discriminator.build(shape, self.condition_dim)
-        self.discriminator_condition = condition.build(self.condition_dim)
-        self.loss = ADVERSARIAL.get(config.loss)
-        self.penalty = PENALTIES.get(self.loss.PENALTY if config.penalty == "auto" else config.penalty)
-        self.gamma = self.penalty.WEIGHT if config.penalty_weight == "auto" else config.penalty_weight
-        if self.gamma and getattr(config.discriminator, "normalisation", "none") == "batch":
-            raise UserError(
-                "A gradient penalty does not fit a discriminator with batch normalisation: its samples are not independent",
-                "add --set method.discriminator.normalisation=group (or none), or --set method.penalty=none",
-            )
+        self.adversary = Adversary(config, shape, condition, self.condition_dim)
+        discriminator = self.adversary.discriminator
+        self.perceptual = Perceptual(config, shape, discriminator) if config.perceptual else None
+        self._painted: deque[Painted] = deque()
+        self.steps_between_looks = STEPS_BETWEEN_LOOKS if self.adversary.adaptive is not None else 0
+
+    def look(self, batch: Batch, moment: Moment) -> None:
+        self.adversary.look(batch.samples, label_of(batch), moment)
 
     def parameters_of(self, phase: str) -> Iterable[nn.Parameter]:
-        nets = {
-            "discriminator": (self.discriminator, self.discriminator_condition),
-            "generator": (self.generator, self.condition),
-        }[phase]
-        return [parameter for net in nets for parameter in net.parameters()]
+        if phase == "discriminator":
+            return self.adversary.learning()
+        return [*self.generator.parameters(), *self.condition.parameters()]
+
+    def pace(self, phase: str, moment: Moment) -> float:
+        return 0.0 if phase == "generator" and moment.progress < self.config.head_start else 1.0
 
     def exported(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "condition": self.condition}
@@ -92,50 +101,36 @@ class Gan(Method):
     def step(self, phase: str, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
         return {"discriminator": self._discriminator, "generator": self._generator}[phase](batch, moment)
 
-    def _fake(self, batch: Batch, label: torch.Tensor, moment: Moment) -> torch.Tensor:
-        z = torch.randn(len(batch), self.latent_dim, generator=moment.random, device=batch.samples.device)
-        return self.generator(z, self.condition(label)).float()
+    def _draw(self, batch: Batch, moment: Moment) -> torch.Tensor:
+        return torch.randn(len(batch), self.latent_dim, generator=moment.random, device=batch.samples.device)
 
-    def _augment(self, samples: torch.Tensor, moment: Moment) -> torch.Tensor:
-        asked = self.config.augment_probability
-        final = automatic_probability(moment.epochs) if asked == "auto" else asked
-        return apply(self.config.augment, samples, cosine(0.0, final, 2 * moment.progress), moment.random)
+    def _unprepared(self, batch: Batch, moment: Moment) -> Painted:
+        """For a generator's step without a discriminator's before it."""
+        return Painted(self._draw(batch, moment), None, self.adversary.score(batch.samples, label_of(batch), moment))
+
+    def _paint(self, z: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        return self.generator(z, self.condition(label)).float()
 
     def _discriminator(self, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
         label = label_of(batch)
-        with torch.no_grad():
-            fake = self._fake(batch, label, moment)
-        real, fake = self._augment(batch.samples, moment), self._augment(fake, moment)
-        y = self.discriminator_condition(label)
-        real_score, fake_score = self.discriminator(real, y), self.discriminator(fake, y)
-        losses = {"discriminator": mean(self.loss.discriminator(real_score.float(), fake_score.float()))}
-        if self.gamma:
-            few = max(1, round(len(batch) * self.config.penalty_share))
-            y = self.discriminator_condition(label[:few])
-            mix = torch.rand(few, generator=moment.random, device=real.device)
-            energy = self.penalty.penalty(lambda x: self.discriminator(x, y), real[:few], fake[:few], mix)
-            losses["penalty"] = self._gamma_now(moment) * mean(energy)
-        losses["gap"] = (real_score.float() - fake_score.float()).detach().mean()
+        for net in (self.generator, self.condition):
+            net.requires_grad_(True)  # not for this step, but for the next, which uses the same graph
+        z = self._draw(batch, moment)
+        fake = self._paint(z, label)
+        losses, real_score = self.adversary.learn(batch.samples, fake.detach(), label, moment)
+        for waiting in self._painted:
+            waiting.samples = None  # one graph at most is kept: memory is why a batch comes in parts
+        if self.pace("generator", moment):
+            self._painted.append(Painted(z, fake, real_score))
         return losses
-
-    def _gamma_now(self, moment: Moment) -> float:
-        """γ falls by a cosine, as in R3GAN, which lowers it with the learning rate."""
-        return cosine(self.gamma, self.gamma * self.config.penalty_end, moment.progress)
 
     def _generator(self, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
         label = label_of(batch)
-        y = self.discriminator_condition(label).detach()
-        fake_score = self.discriminator(self._augment(self._fake(batch, label, moment), moment), y)
-        real_score = fake_score
-        if getattr(self.loss, "GENERATOR_SEES_REAL", False):
+        painted = self._painted.popleft() if self._painted else self._unprepared(batch, moment)
+        fake = self._paint(painted.z, label) if painted.samples is None else painted.samples
+        losses = self.adversary.teach(fake, painted.real_score, label, moment)
+        if self.perceptual is not None:
             with torch.no_grad():
-                real_score = self.discriminator(self._augment(batch.samples, moment), y)
-        return {"generator": mean(self.loss.generator(real_score.float(), fake_score.float()))}
-
-
-def automatic_probability(epochs: float) -> float:
-    """DiffAugment's final probability: none up to 20 epochs, .15 more with every doubling, at most a half.
-
-    It costs quality where data are plenty and saves small sets from being learned by heart (Zhao et al. 2020, table 3).
-    """
-    return min(0.5, 0.15 * max(0.0, math.log2(max(epochs, 1e-9) / 20)))
+                target = self.perceptual.maps(batch.samples)
+            losses["perceptual"] = self.config.perceptual * mean(matching(target, self.perceptual.maps(fake)))
+        return losses

@@ -13,11 +13,14 @@ from allaprima.core.catalog import Catalog
 AUGMENT = Catalog("augmentation", __name__)
 
 
-def apply(names: Sequence[str], samples: torch.Tensor, probability: float, random: torch.Generator) -> torch.Tensor:
-    """Each augmentation in turn, on each sample with ``probability``."""
-    for name in names if probability > 0 else ():
+def apply(
+    names: Sequence[str], samples: torch.Tensor, probability: float | torch.Tensor, random: torch.Generator
+) -> torch.Tensor:
+    """Each augmentation in turn, on each sample with ``probability``, a number or a scalar on the samples' device."""
+    known = not isinstance(probability, torch.Tensor)  # nobody waits for the device to say what it is
+    for name in names if not known or probability > 0 else ():
         changed = AUGMENT.get(name).augment(samples, random)
-        if probability < 1:
+        if not known or probability < 1:
             chosen = uniform(samples, random) < probability
             changed = torch.where(chosen, changed, samples)
         samples = changed

@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import softplus
 
 LOWEST_LOG_SIGMA = -6.0
+OVER_BATCH = "the best σ"  # what one number is found for over all samples
 
 
 def log_sigma(samples: torch.Tensor, decoded: torch.Tensor) -> torch.Tensor:

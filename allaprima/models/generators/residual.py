@@ -8,6 +8,7 @@ where they are cheap; each is modulated by the latent (FiLM, Perez et al. 2018).
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -33,6 +34,8 @@ class Config(Component):
     ``depth``: residual blocks a trunk grid. ``head_levels``: the last doublings, which have no blocks; 0 chooses: one up
     to 32 px, two above. They halve the width, down to ``head_width``. ``style_dim`` 0 turns the modulation off.
     """
+
+    planned: ClassVar = ("width", "max_width")
 
     width: int = Field(32, ge=8)
     max_width: int = Field(256, ge=8)

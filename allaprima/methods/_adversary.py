@@ -1,0 +1,167 @@
+"""The opponent of a generator: a discriminator, the loss of their game, the penalty that keeps it smooth, DiffAugment.
+
+Use: ``losses, real_score = adversary.learn(real, fake.detach(), label, moment)`` for the discriminator's step, and after it
+``losses = adversary.teach(fake, real_score, label, moment)`` for the step of whatever painted ``fake``.
+
+Both from one pass, with the same discriminator, would cost two thirds. It was tried and does not converge: the two then
+circle each other, with optimism (Daskalakis et al. 2018) or without. The same samples in both steps do no harm.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from allaprima.core.config import Choice, Component, named
+from allaprima.core.errors import UserError
+from allaprima.core.schedules import cosine
+from allaprima.data.augment import AUGMENT, apply
+from allaprima.domains import Shape
+from allaprima.losses.adversarial import ADVERSARIAL
+from allaprima.losses.penalties import PENALTIES
+from allaprima.methods import Moment, mean
+from allaprima.methods._adaptive import Adaptive
+from allaprima.models.discriminators import DISCRIMINATORS
+from allaprima.models.discriminators._reconstruction import Decoder, error
+
+SHOWN = frozenset({"gap", "overfitting", "augmented"})  # names in the losses that nobody descends
+DECODED_SIDE = 32  # pixels at most of what is reconstructed: the trunk has halved finer details away
+
+
+class Config(Component):
+    """``penalty`` and ``penalty_weight`` (γ) ``auto`` take what belongs to the loss; γ ends at ``penalty_end`` of itself.
+
+    ``penalty_share``: the part of the batch that the penalty is computed on; γ needs no change, the mean stays unbiased.
+    ``augment``: what DiffAugment does to real and generated samples alike. Its probability rises to
+    ``augment_probability`` over the first half of the run; ``auto`` takes more the oftener the run shows each picture, for
+    that is what a discriminator learns by heart; ``adaptive`` lets it rise while that is seen to happen, until held-out
+    pictures score ``augment_target`` of the way from training pictures to generated ones (``_adaptive``). ``reconstruct``: the
+    weight of a reconstruction of real samples from what the discriminator has kept of them (FastGAN, Liu et al. 2021).
+    ``freeze``: the discriminator's lowest layers, which stay as a run begun with ``--from`` found them (FreezeD, Mo et al.
+    2020).
+    """
+
+    discriminator: Annotated[Any, Choice(DISCRIMINATORS)] = "residual"
+    loss: Annotated[str, named(ADVERSARIAL)] = "relativistic"
+    penalty: Literal["auto"] | Annotated[str, named(PENALTIES)] = "auto"
+    penalty_weight: float | Literal["auto"] = "auto"
+    penalty_end: float = Field(1.0, ge=0)
+    penalty_share: float = Field(0.125, gt=0, le=1)
+    augment: list[Annotated[str, named(AUGMENT)]] = ["colour", "translation", "cutout"]
+    augment_probability: Annotated[float, Field(ge=0, le=1)] | Literal["auto", "adaptive"] = "auto"
+    augment_target: float = Field(0.5, gt=0, lt=1)
+    reconstruct: float = Field(0.0, ge=0)
+    freeze: int = Field(0, ge=0)
+
+    @property
+    def penalty_name(self) -> str:
+        """What ``auto`` comes to: the discriminator's own wish, else the loss's."""
+        own = getattr(self.discriminator, "PENALTY", ADVERSARIAL.get(self.loss).PENALTY)
+        return own if self.penalty == "auto" else self.penalty
+
+    def settled(self, epochs: float) -> Self:
+        """Every ``auto`` as the number that it comes to in a run that shows each picture ``epochs`` times."""
+        numbers = {
+            "penalty_weight": PENALTIES.get(self.penalty_name).WEIGHT,
+            "augment_probability": automatic_probability(epochs),
+        }
+        return self.model_copy(update={key: value for key, value in numbers.items() if getattr(self, key) == "auto"})
+
+
+class Adversary(nn.Module):
+    """The discriminator and its own condition table. Scores are of single samples: nothing is shared in a batch."""
+
+    def __init__(self, config: Config, shape: Shape, condition: Any, condition_dim: int) -> None:
+        super().__init__()
+        self.config = config
+        self.discriminator = config.discriminator.build(shape, condition_dim)
+        self.condition = condition.build(condition_dim)
+        self.loss = ADVERSARIAL.get(config.loss)
+        self.penalty = PENALTIES.get(config.penalty_name)
+        self.gamma = self.penalty.WEIGHT if config.penalty_weight == "auto" else config.penalty_weight
+        if self.gamma and getattr(config.discriminator, "normalisation", "none") == "batch":
+            raise UserError(
+                "A gradient penalty does not fit a discriminator with batch normalisation: its samples are not independent",
+                "add --set method.discriminator.normalisation=group (or none), or --set method.penalty=none",
+            )
+
+        self.adaptive = Adaptive(config.augment_target) if config.augment_probability == "adaptive" else None
+        self.decoder = self._decoder(shape) if config.reconstruct else None
+
+    def _decoder(self, shape: Shape) -> Decoder:
+        with torch.no_grad():
+            grid = self.discriminator.grids(torch.zeros(1, shape.channels, *shape.spatial))[-1]
+        doublings = max(1, int(math.log2(min(DECODED_SIDE, *shape.spatial) / min(grid.shape[2:]))))
+        return Decoder(grid.shape[1], shape.channels, len(shape.spatial), doublings)
+
+    def learning(self) -> list[nn.Parameter]:
+        """Its parameters, but for those of the layers that are frozen."""
+        layers = self.discriminator.layers()[: self.config.freeze] if self.config.freeze else []
+        frozen = {id(parameter) for layer in layers for parameter in layer.parameters()}
+        return [parameter for parameter in self.parameters() if id(parameter) not in frozen]
+
+    def augment(self, samples: torch.Tensor, moment: Moment) -> torch.Tensor:
+        """DiffAugment at this moment's probability."""
+        asked = self.config.augment_probability
+        if self.adaptive is not None:
+            return apply(self.config.augment, samples, self.adaptive.probability, moment.random)
+        final = automatic_probability(moment.epochs) if isinstance(asked, str) else asked
+        return apply(self.config.augment, samples, cosine(0.0, final, 2 * moment.progress), moment.random)
+
+    def learn(
+        self, real: torch.Tensor, fake: torch.Tensor, label: torch.Tensor, moment: Moment
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """The discriminator's losses, and the real samples' scores ``[N]``, without their graph."""
+        real, fake = self.augment(real, moment), self.augment(fake, moment)
+        y = self.condition(label)
+        grids = self.discriminator.grids(real)
+        real_score, fake_score = self.discriminator.judge(grids, y).float(), self.discriminator(fake, y).float()
+        losses = {"discriminator": mean(self.loss.discriminator(real_score, fake_score))}
+        if self.gamma:
+            losses["penalty"] = self._penalty(real, fake, label, moment)
+        if self.decoder is not None:
+            losses["redrawn"] = self.config.reconstruct * mean(error(real, self.decoder(grids[-1])))
+        if self.adaptive is not None:
+            self.adaptive.note(real_score, fake_score)
+            losses["overfitting"] = self.adaptive.overfitting()
+            losses["augmented"] = self.adaptive.probability.clone()
+        losses["gap"] = (real_score - fake_score).detach().mean()
+        return losses, real_score.detach()
+
+    def teach(
+        self, fake: torch.Tensor, real_score: torch.Tensor, label: torch.Tensor, moment: Moment
+    ) -> dict[str, torch.Tensor]:
+        """The loss of what painted ``fake``. ``real_score``: from ``learn``, so that real samples are not scored twice."""
+        y = self.condition(label).detach()
+        fake_score = self.discriminator(self.augment(fake, moment), y).float()
+        return {"generator": mean(self.loss.generator(real_score, fake_score))}
+
+    @torch.no_grad()
+    def score(self, real: torch.Tensor, label: torch.Tensor, moment: Moment) -> torch.Tensor:
+        """Real samples' scores ``[N]``, without a graph: what ``learn`` gives too."""
+        return self.discriminator(self.augment(real, moment), self.condition(label)).float()
+
+    def look(self, held_out: torch.Tensor, label: torch.Tensor, moment: Moment) -> None:
+        """Pictures that nothing learns from: how much to augment depends on how they are scored."""
+        assert self.adaptive is not None, "held-out pictures were not asked for"
+        self.adaptive.look(self.score(held_out, label, moment), moment.progress)
+
+    def _penalty(self, real: torch.Tensor, fake: torch.Tensor, label: torch.Tensor, moment: Moment) -> torch.Tensor:
+        few = max(1, round(len(real) * self.config.penalty_share))
+        y = self.condition(label[:few])
+        mix = torch.rand(few, generator=moment.random, device=real.device)
+        energy = self.penalty.penalty(lambda x: self.discriminator(x, y), real[:few], fake[:few], mix)
+        # R3GAN lets γ fall with the learning rate; in runs of minutes the discriminator then runs ahead (LOG.md)
+        return cosine(self.gamma, self.gamma * self.config.penalty_end, moment.progress) * mean(energy)
+
+
+def automatic_probability(epochs: float) -> float:
+    """DiffAugment's final probability: none up to 20 epochs, .15 more with every doubling, at most a half.
+
+    It costs quality where data are plenty and saves small sets from being learned by heart (Zhao et al. 2020, table 3).
+    """
+    return min(0.5, 0.15 * max(0.0, math.log2(max(epochs, 1e-9) / 20)))
