@@ -5,7 +5,7 @@ Use: ``bundle = Bundle.load("runs/cats"); bundle.sample(16, seed=0)``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,6 +20,7 @@ from allaprima.core.seeds import derive, torch_stream
 
 As = Literal["pil", "tensor", "array"]
 Label = str | int | None
+Net = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Pictures = Image.Image | Sequence[Image.Image] | torch.Tensor  # of any size; a tensor is [N,C,H,W] in [-1,1]
 MOST_TRIED = 64  # classes among which the one of a picture is looked for
 
@@ -35,6 +36,7 @@ class Bundle:
         self.generator = nets["generator"]
         self.condition = nets["condition"]
         self.encoder = nets.get("encoder")
+        self.prior = nets.get("prior")
         self.device = next(self.generator.parameters()).device
 
     def __repr__(self) -> str:
@@ -59,12 +61,25 @@ class Bundle:
 
     # -- latents and conditions -------------------------------------------------------------------------------------
 
-    def latents(self, count: int, seed: int = 0, start: int = 0) -> torch.Tensor:
+    def noise(self, count: int, seed: int = 0, start: int = 0) -> torch.Tensor:
         """float32 ``[count, latent_dim]`` from N(0, I): picture ``i`` of a seed is the same in any batch."""
         dim = self.description.latent_dim
         streams = (torch_stream(seed, "picture", i) for i in range(start, start + count))
         rows = [torch.randn(dim, generator=stream) for stream in streams]
         return torch.stack(rows) if rows else torch.empty(0, dim)
+
+    @torch.no_grad()
+    def from_noise(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """Noise ``[N, latent_dim]`` (and prepared labels) → latents through the prior; without a prior, noise as it is."""
+        if self.prior is None:
+            return noise
+        if labels is None:
+            labels = self.labels(len(noise))
+        return self._in_chunks(lambda z, y: self.prior(z, y), noise, labels, noise[:0])  # type: ignore[misc]  # not None
+
+    def latents(self, count: int, seed: int = 0, start: int = 0, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """float32 ``[count, latent_dim]`` as ``sample`` decodes them; ``labels`` as ``decode`` takes them."""
+        return self.from_noise(self.noise(count, seed, start), labels)
 
     def labels(self, count: int, label: Label | Sequence[Label] = None, seed: int = 0, start: int = 0) -> torch.Tensor:
         """Prepared conditions ``[count]``: the asked label (one, or one each), or drawn as often as in training."""
@@ -96,17 +111,18 @@ class Bundle:
         """float ``[N, latent_dim]`` (and prepared labels) → float32 ``[N, C, *spatial]`` in [-1, 1]."""
         if labels is None:
             labels = self.labels(len(latents))
-        parts = [
-            self._decode_chunk(latents[start : start + self.chunk], labels[start : start + self.chunk])
-            for start in range(0, len(latents), self.chunk)
-        ]
-        return torch.cat(parts) if parts else torch.empty(0, self.domain.shape.channels, *self.domain.shape.spatial)
+        none = torch.empty(0, self.domain.shape.channels, *self.domain.shape.spatial)
+        return self._in_chunks(lambda z, y: self.generator(z, y).float().clamp(-1, 1), latents, labels, none)
 
-    def _decode_chunk(self, latents: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        filled = torch.arange(self.chunk).clamp_max(len(latents) - 1)
-        z, y = latents[filled].to(self.device), labels[filled].to(self.device)
-        painted = self.generator(z, self.condition(y)).float().clamp(-1, 1)
-        return painted[: len(latents)].cpu()
+    def _in_chunks(self, net: Net, rows: torch.Tensor, labels: torch.Tensor, none: torch.Tensor) -> torch.Tensor:
+        """``net(rows, embedded labels)``, ``chunk`` at a time, on the CPU; ``none`` is what no rows give."""
+        parts = [none]
+        for begin in range(0, len(rows), self.chunk):
+            some = rows[begin : begin + self.chunk]
+            filled = (begin + torch.arange(self.chunk)).clamp_max(len(rows) - 1)
+            made = net(rows[filled].to(self.device), self.condition(labels[filled].to(self.device)))
+            parts.append(made[: len(some)].float().cpu())
+        return torch.cat(parts)
 
     def sample(
         self,
@@ -119,7 +135,7 @@ class Bundle:
     ) -> Any:
         """``count`` new pictures: PIL pictures, a float tensor ``[N,C,H,W]`` in [-1,1], or uint8 ``[N,H,W,C]``.
 
-        ``truncation`` scales the latents: below 1 safer and more alike, above 1 bolder. No picture depends on
+        ``truncation`` scales the noise: below 1 safer and more alike, above 1 bolder. No picture depends on
         ``batch_size``.
         """
         _known(as_)
@@ -160,7 +176,7 @@ class Bundle:
         starts = range(0, count, batch_size)
         groups = [labels[start : start + batch_size] for start in starts]
         return (
-            (self.decode(self.latents(len(group), seed, start) * truncation, group), group)
+            (self.decode(self.from_noise(self.noise(len(group), seed, start) * truncation, group), group), group)
             for start, group in zip(starts, groups, strict=True)
         )
 

@@ -111,7 +111,7 @@ def _read_description(folder: Path) -> Description:
 
 
 def build_nets(description: Description) -> dict[str, nn.Module]:
-    """Freshly initialised nets of a description: generator, condition and, if there is one, encoder."""
+    """Freshly initialised nets of a description: generator, condition and, where there are such, encoder and prior."""
     made: Any = description
     shape = made.domain.build().shape
     nets = {
@@ -120,4 +120,8 @@ def build_nets(description: Description) -> dict[str, nn.Module]:
     }
     if made.encoder is not None:
         nets["encoder"] = made.encoder.build(shape, made.latent_dim, made.condition_dim)
+    if made.prior is not None:
+        nets["prior"] = made.prior.build(
+            made.latent_dim, made.condition_dim, len(getattr(made.condition, "classes", []))
+        )
     return nets

@@ -9,9 +9,10 @@ from allaprima.domains import DOMAINS
 from allaprima.models.conditions import CONDITIONS
 from allaprima.models.encoders import ENCODERS
 from allaprima.models.generators import GENERATORS
+from allaprima.models.priors import PRIORS
 
 FORMAT = "allaprima-bundle"
-VERSION = 1
+VERSION = 2  # 2 knows a prior; 1 is read as having none
 DESCRIPTION = "bundle.json"
 
 
@@ -25,6 +26,7 @@ class Weights(Config):
 class Description(Config):
     """``bundle.json``.
 
+    Without a ``prior`` latents are N(0, I) themselves.
     ``condition_weights`` are the classes' shares in the training pictures, used when nothing is asked for.
     ``provenance`` holds what a card says: method, dataset, images seen, seed, figures, program version.
     """
@@ -38,5 +40,6 @@ class Description(Config):
     condition_weights: list[float]
     generator: Annotated[Component, Choice(GENERATORS)]
     encoder: Annotated[Component, Choice(ENCODERS)] | None = None
+    prior: Annotated[Component, Choice(PRIORS)] | None = None
     weights: Weights | None = None  # absent only before the bundle is written
     provenance: dict[str, Any]

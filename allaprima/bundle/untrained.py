@@ -24,9 +24,10 @@ def untrained(
     latent_dim: int = 64,
     generator: Any = "residual",
     encoder: Any = None,
+    prior: Any = None,
     seed: int = 0,
 ) -> Bundle:
-    """Square pictures of ``size`` pixels; ``generator`` and ``encoder`` as in a configuration: a name or a mapping."""
+    """Square pictures of ``size`` pixels; ``generator``, ``encoder`` and ``prior`` as in a configuration: a name or a mapping."""
     classes = classes or []
     fields = {
         "domain": {"name": "image", "height": size, "width": size, "channels": channels},
@@ -36,6 +37,7 @@ def untrained(
         "condition_weights": [1 / len(classes) for _ in classes],
         "generator": generator,
         "encoder": encoder,
+        "prior": prior,
         "weights": Weights(file="", sha256="").model_dump(),
         "provenance": {"note": "random weights, never trained"},
     }

@@ -38,6 +38,11 @@ BETTER: dict[Watched, Literal["lower", "higher"]] = {
 }
 
 
+def spread(features: torch.Tensor) -> float:
+    """The root of the total variance of vectors ``[N, F]``: √½ times their root mean squared distance from each other."""
+    return float(features.var(0).sum().sqrt())
+
+
 class Validator:
     """Figures of samples against the validation pictures, whose features are taken once.
 
@@ -66,14 +71,17 @@ class Validator:
     def figures_of(self, pieces: Iterable[torch.Tensor]) -> dict[str, float]:
         """Pieces of float ``[·,C,H,W]`` in [-1, 1], two pictures or more in all → figures by name, see ``BETTER``.
 
-        The Fréchet distance is left out where there are too few pictures for a covariance of full rank, unless it is the
-        one to watch. Where a sample is not finite, that one is infinite and there are no others.
+        ``diversity`` is the samples' spread as a share of the real pictures', where those have any. The Fréchet distance is
+        left out where there are too few pictures for a covariance of full rank, unless it is the one to watch. Where a sample
+        is not finite, that one is infinite and there are no others.
         """
         painted = torch.cat([self._seen(piece) for piece in pieces])
         if not painted.isfinite().all():
             return {self.watch: math.inf}
         fewest = min(len(self._real), len(painted))
         found = {"kernel_distance": mmd2(self._real, painted)}
+        if (real := spread(self._real)) > 0:  # pictures that are all the same have no variety to lose
+            found["diversity"] = spread(painted) / real
         if fewest > self.features.dim or self.watch == "frechet_distance":
             found["frechet_distance"] = float(frechet_distance(self._real, painted))
         scores = prdc(self._real, painted, min(K, fewest - 1))

@@ -25,10 +25,10 @@ Coordinate = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 
 
 class Point(Config):
-    """One place in latent space, and its class.
+    """One place in the space of noise, and its class.
 
     ``x`` and ``y`` in [-1, 1] are angles in units of π: the pad is a torus, its left edge is its right edge.
-    ``truncation`` in [0, 2] scales the latent. ``label`` is a class name; None takes the class that the seed draws.
+    ``truncation`` in [0, 2] scales the noise. ``label`` is a class name; None takes the class that the seed draws.
     """
 
     model_config = ConfigDict(strict=True)
@@ -56,7 +56,17 @@ class State(Point):
 
 
 def latent(state: State, bundle: Bundle) -> torch.Tensor:
-    """The state's latent, float32 ``[latent_dim]``: the point's own, or slerp between the pins while mixing."""
+    """The state's latent, float32 ``[latent_dim]``: its ``noise``, through the prior where there is one."""
+    drawn = noise(state, bundle)
+    if bundle.prior is None:
+        return drawn
+    with torch.inference_mode():
+        y = condition(state, bundle)
+        return bundle.prior(drawn[None].to(bundle.device), y[None].to(bundle.device))[0].float().cpu()
+
+
+def noise(state: State, bundle: Bundle) -> torch.Tensor:
+    """The state's noise, float32 ``[latent_dim]``: the point's own, or slerp between the pins while mixing."""
     dim = bundle.description.latent_dim
     if state.mix is not None and state.a is not None and state.b is not None:
         return slerp(_place(state.a, dim), _place(state.b, dim), state.mix)
@@ -80,7 +90,7 @@ def _embedded(point: Point, bundle: Bundle) -> torch.Tensor:
 
 
 def _place(point: Point, dim: int) -> torch.Tensor:
-    """The pad as a flat (Clifford) torus through the seed's latent z: with e₁ … e₄ orthonormal and r = ‖z‖,
+    """The pad as a flat (Clifford) torus through the seed's noise z: with e₁ … e₄ orthonormal and r = ‖z‖,
 
     r/√2 · (cos πx · e₁ + sin πx · e₂ + cos πy · e₃ + sin πy · e₄),  where  z = r/√2 · (e₁ + e₃).
 
@@ -111,7 +121,7 @@ def _torus(seed: int, dim: int) -> torch.Tensor:
 
 @lru_cache(maxsize=1024)
 def _base(seed: int, dim: int) -> torch.Tensor:
-    """The latent of the first picture of ``allaprima sample --seed``, so that the studio opens on the same picture."""
+    """The noise of the first picture of ``allaprima sample --seed``, so that the studio opens on the same picture."""
     return torch.randn(dim, generator=torch_stream(seed, "picture", 0))
 
 

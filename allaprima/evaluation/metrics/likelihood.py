@@ -11,6 +11,7 @@ log p(t) itself is bounded from below by the mean over K draws z of q(z|v) (Burd
 
     w = p(t|z) p(z) / q(z|v);   ELBO = mean of log w ≤ log of the mean of w ≤ log p(t)
 
+p(z) is N(0, I), towards which an autoencoder is trained, whatever prior its samples are drawn from.
 D = channels × height × width. With an alpha channel the colours are premultiplied by it and rounded to 256 levels, and
 alpha is one of the channels. For a conditional autoencoder everything is given the picture's own class.
 """

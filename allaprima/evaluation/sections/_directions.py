@@ -30,8 +30,9 @@ def strongest(painter: Any, features: Any, count: int, seed: int) -> tuple[torch
     Raises NotMeasuredError where features are not finite numbers.
     """
     pixels = int(np.prod(painter.domain.shape.spatial))
-    starts = painter.latents(max(FEWEST_LATENTS, min(8, PIXELS_PAINTED // (MOST_STEPS * pixels))), seed)
-    labels = painter.labels(len(starts), None, seed)
+    num_starts = max(FEWEST_LATENTS, min(8, PIXELS_PAINTED // (MOST_STEPS * pixels)))
+    labels = painter.labels(num_starts, None, seed)
+    starts = painter.latents(num_starts, seed, labels=labels)
     dim = starts.shape[1]
     steps = torch.eye(dim)
     if dim > MOST_STEPS:

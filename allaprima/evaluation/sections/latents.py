@@ -20,8 +20,9 @@ def section(material: Material) -> str:
     painter: Any = material.painter
     if not hasattr(painter, "interpolate"):
         return ""
-    ends = painter.latents(2 * NUM_WAYS, material.seed)
-    labels = painter.labels(NUM_WAYS, None, material.seed).tolist() if painter.classes else [None] * NUM_WAYS
+    prepared = painter.labels(NUM_WAYS, None, material.seed)
+    ends = painter.latents(2 * NUM_WAYS, material.seed, labels=prepared.repeat_interleave(2))
+    labels = prepared.tolist() if painter.classes else [None] * NUM_WAYS
     ways = [
         painter.interpolate(start, end, STEPS, label=label)
         for start, end, label in zip(ends[::2], ends[1::2], labels, strict=True)

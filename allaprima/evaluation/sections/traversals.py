@@ -54,7 +54,8 @@ def _of_autoencoder(material: Material) -> str:
 def _of_generator(material: Material) -> str:
     painter: Any = material.painter
     strengths, units = strongest(painter, material.features, NUM_DIRECTIONS, material.seed)
-    start, label = painter.latents(1, material.seed)[0], painter.labels(1, None, material.seed)[0]
+    labels = painter.labels(1, None, material.seed)
+    start, label = painter.latents(1, material.seed, labels=labels)[0], labels[0]
     words = (
         f"The directions of the latent space that change pictures most, as the features “{escape(material.features.name)}” "
         f"see them, each followed from {-REACH:g} to {REACH:g} about one sample, the middle of every strip."

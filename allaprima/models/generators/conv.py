@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 from torch import nn
 
@@ -11,6 +13,8 @@ from allaprima.models.generators import dcgan
 
 class Config(dcgan.Config):
     """As ``dcgan``, half as wide: a decoder needs no surplus against a discriminator."""
+
+    planned: ClassVar = ("width", "max_width")
 
     width: int = Field(32, ge=4)
     max_width: int = Field(256, ge=4)
