@@ -9,8 +9,8 @@ Use: ``config = load(RunConfig, base, ["training.lr=1e-4", "method.generator=dcg
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import (
@@ -35,7 +35,37 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
-class Component(Config):
+class Plannable(Config):
+    """Settings of which some, named in ``planned``, are ``auto`` unless they are given, until a planner fills them in.
+
+    Only the planner knows the word: for whoever reads such a setting before, it has its default.
+    """
+
+    planned: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def left_open(self) -> tuple[str, ...]:
+        """The settings that nobody has chosen. ``model_copy(update=...)`` chooses them."""
+        return tuple(key for key in self.planned if key not in self.model_fields_set)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_auto(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        return {key: value for key, value in values.items() if not (key in cls.planned and value == "auto")}
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        left_open = self.left_open
+        return self._heading() | {key: "auto" if key in left_open else value for key, value in handler(self).items()}
+
+    def _heading(self) -> dict[str, Any]:
+        """What is written before the settings."""
+        return {}
+
+
+class Component(Plannable):
     """Settings of one catalogue entry. Its name is its file's name and is written out with it."""
 
     @classmethod
@@ -49,9 +79,8 @@ class Component(Config):
             return {key: value for key, value in values.items() if key != "name"}
         return values
 
-    @model_serializer(mode="wrap")
-    def _with_name(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {"name": self.component_name(), **handler(self)}
+    def _heading(self) -> dict[str, Any]:
+        return {"name": self.component_name()}
 
 
 class Choice:
@@ -163,6 +192,23 @@ def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
 def to_yaml(config: Config) -> str:
     """The whole configuration, defaults included, as YAML that ``load`` reads back."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What a piece of work that was begun with the settings ``then`` has otherwise ``now``: ``budget.minutes was 10, now 5``."""
+    old, new = (dict(_flat(one)) for one in (then, now))
+    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    if "dataset_fingerprint" in keys:
+        return ["it was begun on other pictures"]
+    return [f"{key.removeprefix('config.')} was {old.get(key)}, now {new.get(key)}" for key in sorted(keys)]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
 
 
 def named(catalog: Catalog) -> Any:

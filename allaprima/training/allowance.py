@@ -1,7 +1,8 @@
-"""How much of a run goes into judging it: at most a twentieth of a budget in minutes.
+"""How much of a run goes into judging it: at most a twentieth, of the clock or of the images.
 
 How many samples are judged at a tick is settled before the first step and then stays: figures such as coverage or a Fréchet
-distance can be compared only at the same number. What the clock says decides which ticks are judged at all.
+distance can be compared only at the same number. What the clock says decides which ticks are judged at all; the images say
+it where the budget is in images, so that the run repeats bit for bit.
 """
 
 from __future__ import annotations
@@ -20,20 +21,36 @@ def samples_for(total_images: int, ticks: int) -> int:
 
 @dataclass
 class Allowance:
-    """``samples`` are painted each time (0: not settled yet); ``seconds`` went into it so far, ``last_seconds`` the last time."""
+    """``samples`` are painted each time (0: not settled yet); ``seconds`` went into it so far, ``last_seconds`` the last time.
+
+    ``times``: how often it was done.
+    """
 
     samples: int = 0
     seconds: float = 0.0
     last_seconds: float = 0.0
+    times: int = 0
 
     def spend(self, seconds: float) -> None:
         """Note that judging a moment took so long."""
         self.seconds += seconds
         self.last_seconds = seconds
+        self.times += 1
 
     def covers_another(self, run_seconds: float) -> bool:
         """Whether a run that has taken so long can judge this moment, and the last one at any time, within the share."""
         return self.seconds + 2 * self.last_seconds <= SHARE * run_seconds
+
+    def covers_images(self, num_images_seen: int) -> bool:
+        """Whether so many images bear another look: judging a sample counts as learning an image."""
+        return (self.times + 1) * self.samples <= SHARE * num_images_seen
+
+    def looks_left(self, run_seconds: float, ticks_left: int) -> float:
+        """How many of the ``ticks_left`` of a run of so many seconds in all will be judged, the last one in any case."""
+        if not self.last_seconds:
+            return ticks_left
+        affordable = (SHARE * run_seconds - self.seconds) / self.last_seconds
+        return max(1.0, min(affordable, ticks_left))
 
     def state(self) -> dict[str, Any]:
         """What ``Allowance(**state)`` rebuilds."""

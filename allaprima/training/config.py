@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from allaprima.core.config import Choice, Config, named
+from allaprima.core.config import Choice, Config, Plannable, named
 from allaprima.core.errors import UserError
 from allaprima.data.augment import AUGMENT
 from allaprima.evaluation.features import FEATURES
@@ -29,12 +29,17 @@ class BudgetConfig(Config):
         return self
 
 
-class TrainingConfig(Config):
+class TrainingConfig(Plannable):
     """How the loop runs. Counts are images, so that a batch size changes no other setting's meaning.
+
+    ``accumulate``: parts that a batch is learned in, one after another, where memory is short; the gradient is that of the
+    whole batch, except for what is taken over a batch (batch normalisation, the best σ of a VAE), which is then a part's;
+    and a part with less than one sample for the gradient penalty takes one.
 
     Optimiser: ``lr`` goes to ``lr_end`` × ``lr`` over the run by ``schedule``, after a warm-up over ``warm_up_images``;
     ``beta1`` is SGD's momentum too, ``beta2`` RMSprop's smoothing; ``clip`` is the largest norm of a phase's gradient.
-    ``auto`` takes what the method recommends.
+    ``auto`` takes what the method recommends, or what the planner finds for the budget (``training.planner``): the latter
+    chooses ``batch_size``, ``warm_up_images``, ``ticks`` and ``checkpoint_seconds`` unless they are given.
 
     ``augment`` changes the training pictures themselves (flip, rotation, scaling); ``mirror`` ``auto`` adds ``flip`` when
     mirrored pictures look like the others. ``ema_half_life``: of the moving average of weights, a share of the run.
@@ -42,10 +47,13 @@ class TrainingConfig(Config):
     says which moment is kept; ``features``: what it sees of pictures. ``patience``: validated ticks without a better one
     after which the run stops early; 0 never does. ``validation_samples``: how many are painted for it; with ``auto`` all that
     takes at most a twentieth of a budget in minutes, and ticks are passed over if need be. Between ticks a checkpoint is
-    written every ``checkpoint_seconds``.
+    written every ``checkpoint_seconds``. ``compile``: of the nets that paint and encode; ``auto`` does not, see ``LOG.md``.
     """
 
+    planned: ClassVar = ("batch_size", "warm_up_images", "ticks", "checkpoint_seconds")
+
     batch_size: int = Field(64, ge=1)
+    accumulate: int = Field(1, ge=1)
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
     lr: Annotated[float, Field(gt=0)] | Auto = "auto"
     lr_end: float = Field(0.1, ge=0)
@@ -67,6 +75,7 @@ class TrainingConfig(Config):
     keep_checkpoints: int = Field(2, ge=2)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: int | None = Field(None, ge=1)
+    compile: Literal["auto", "on", "off"] = "auto"
 
 
 class RunConfig(Config):
