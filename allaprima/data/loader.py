@@ -28,7 +28,8 @@ class Loader:
     """The pictures of one split, without end.
 
     ``conditions`` are the names wanted, by default all that the dataset has: ``label`` int64 ``[N]`` where there are
-    classes, else none. Raises UserError when the split is empty.
+    classes, else none. ``part`` (k, n) gives every n-th picture of each batch from the k-th on, for the k-th of n processes;
+    n divides ``batch_size``. Raises UserError when the split is empty.
     """
 
     def __init__(
@@ -39,20 +40,23 @@ class Loader:
         seed: int = 0,
         device: torch.device | str = "cpu",
         conditions: Sequence[str] | None = None,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
         if split not in SPLITS:
             raise UserError(f"Unknown split '{split}'", suggest(split, SPLITS))
         self.dataset, self.split, self.batch_size, self.seed = dataset, split, batch_size, seed
-        self.device = torch.device(device)
+        self.device, self.part = torch.device(device), part
         self._gather = _Gather(dataset, self.device, conditions)
         self._places = dataset.indices(split)
         if not len(self._places):
             raise UserError(f"'{dataset.folder}' has no {split} pictures", _remedy(split))
         self._order = lru_cache(maxsize=2)(self._permutation)
-        bytes_per_batch = batch_size * int(np.prod(dataset.images.shape[1:]))
-        self._ahead = ThreadPoolExecutor(1, "loader") if bytes_per_batch >= PREFETCH_BYTES else None
+        bytes_per_batch = batch_size // part[1] * int(np.prod(dataset.images.shape[1:]))
+        # a GPU's queue is filled by this very thread: there even small batches are gathered beside it
+        ahead = bytes_per_batch >= PREFETCH_BYTES or self.device.type == "cuda"
+        self._ahead = ThreadPoolExecutor(1, "loader") if ahead else None
         self._next: tuple[int, Future[Batch]] | None = None
 
     @property
@@ -61,7 +65,7 @@ class Loader:
         return len(self._places)
 
     def batch(self, step: int) -> Batch:
-        """The batch of ``step`` (0, 1, …): always ``batch_size`` pictures."""
+        """The batch of ``step`` (0, 1, …), or this part of it: always the same number of pictures."""
         if self._ahead is None:
             return self._make(step)
         waiting, self._next = self._next, None
@@ -70,8 +74,9 @@ class Loader:
         return ready
 
     def ids(self, step: int) -> np.ndarray:
-        """Places in the dataset of the pictures of ``step``: int64 ``[batch_size]``."""
-        seen = np.arange(step * self.batch_size, (step + 1) * self.batch_size, dtype=np.int64)
+        """Places in the dataset of the pictures of ``step``: int64 ``[batch_size]``, or this part of them."""
+        number, count = self.part
+        seen = np.arange(step * self.batch_size, (step + 1) * self.batch_size, dtype=np.int64)[number::count]
         epochs, within = np.divmod(seen, len(self._places))
         chosen = np.empty(len(seen), np.int64)
         for epoch in np.unique(epochs):

@@ -29,8 +29,18 @@ class DamagedCheckpointError(Exception):
     """A checkpoint that does not verify."""
 
 
-def save(folder: Path, images_seen: int, tensors: dict[str, torch.Tensor], state: dict[str, Any], keep: int) -> Path:
-    """Write the checkpoint of ``images_seen`` and delete all but the newest ``keep``. Raises UserError on a full disk."""
+def save(
+    folder: Path,
+    images_seen: int,
+    tensors: dict[str, torch.Tensor],
+    state: dict[str, Any],
+    keep: int,
+    pinned: int | None = None,
+) -> Path:
+    """Write the checkpoint of ``images_seen`` and delete all but the newest ``keep`` and that of ``pinned`` images.
+
+    Raises UserError on a full disk.
+    """
     target = folder / f"{images_seen:012d}"
     if target.exists():  # the same moment again, after a resume: equal by construction unless the disk hurt it
         if is_whole(target):
@@ -43,7 +53,8 @@ def save(folder: Path, images_seen: int, tensors: dict[str, torch.Tensor], state
         hashes = {name: sha256_file(beside / name) for name in (TENSORS, STATE)}
         write_synced(beside / MANIFEST, json.dumps({"version": VERSION, "sha256": hashes}).encode())
     for old in listed(folder)[:-keep]:
-        shutil.rmtree(old)
+        if pinned is None or int(old.name) != pinned:
+            shutil.rmtree(old)
     return target
 
 
@@ -80,6 +91,13 @@ def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         return safetensors.torch.load_file(path / TENSORS), json.loads((path / STATE).read_text(encoding="utf-8"))
     except (OSError, ValueError, SafetensorError) as error:
         raise DamagedCheckpointError(f"'{path}' cannot be read: {error}") from error
+
+
+def forget_after(folder: Path, images_seen: int) -> None:
+    """Delete the checkpoints of more than ``images_seen`` images: what led to them went wrong."""
+    for path in listed(folder):
+        if int(path.name) > images_seen:
+            shutil.rmtree(path)
 
 
 def newest(folder: Path) -> tuple[Path | None, list[str]]:

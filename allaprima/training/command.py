@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,9 +11,14 @@ from allaprima.core.config import load, to_yaml, validate
 from allaprima.core.errors import UserError
 from allaprima.core.files import claim_folder
 from allaprima.data.dataset import Dataset, is_dataset
+from allaprima.training import planner, transfer
 from allaprima.training import run as runs
 from allaprima.training.config import RunConfig
-from allaprima.training.loop import Outcome, train_claimed
+from allaprima.training.distributed import Group, joined
+from allaprima.training.learner import check_division
+from allaprima.training.loop import Outcome, follow, train_claimed
+
+UNSETTLED = "# auto: chosen when the run begins, for its budget, pictures and machine, and written into run.yaml\n"
 
 
 def parse_count(text: str) -> int:
@@ -39,9 +45,17 @@ def as_changes(
     return [*found, *changes]
 
 
-def dry_run(folder: Path, changes: Sequence[str], recipe: RunConfig | None = None) -> str:
-    """The whole configuration as YAML: of the run that stands, or of the one that would be begun."""
-    return to_yaml(_asked(folder, changes, recipe, runs.exists(folder)))
+def dry_run(
+    folder: Path, changes: Sequence[str], recipe: RunConfig | None = None, begin_from: Path | None = None
+) -> str:
+    """The whole configuration as YAML: of the run that stands, or of the one that would be begun.
+
+    What the planner chooses from pictures, budget and machine is ``auto`` there, and a comment says so.
+    """
+    standing = runs.exists(folder)
+    origin = transfer.open_origin(begin_from) if begin_from is not None and not standing else None
+    config = _asked(folder, changes, recipe, standing, origin)[0]
+    return ("" if planner.is_settled(config) else UNSETTLED) + to_yaml(config)
 
 
 def train(
@@ -51,22 +65,58 @@ def train(
     changes: Sequence[str],
     say: Callable[[str], None] = print,
     recipe: RunConfig | None = None,
+    begin_from: Path | None = None,
+    began: float | None = None,
 ) -> Outcome:
     """Begin a run or go on with one. ``changes`` are made to the ``recipe``, else to the run that stands, else to defaults.
 
-    Raises UserError before anything is written when something does not fit.
+    A run that is begun with ``begin_from``, a run or a bundle, takes nets and weights from there (training.transfer).
+    Processes that ``torchrun`` has started learn it together (training.distributed). A budget in minutes counts from
+    ``began`` on, a moment of ``time.monotonic`` (by default now), and without the time in which a source is prepared. Raises
+    UserError before anything is written when something does not fit.
     """
-    standing = runs.exists(folder)
-    config = _asked(folder, changes, recipe, standing)  # a wrong key is told before pictures are read
+    began = time.monotonic() if began is None else began
+    with joined() as group:
+        if not group.leads:
+            return follow(group)
+        return _lead(source, folder, size, changes, say, recipe, begin_from, group, began)
+
+
+def _lead(
+    source: str,
+    folder: Path,
+    size: str,
+    changes: Sequence[str],
+    say: Callable[[str], None],
+    recipe: RunConfig | None,
+    begin_from: Path | None,
+    group: Group,
+    began: float,
+) -> Outcome:
+    standing, origin, start = runs.exists(folder), None, None
+    if begin_from is not None:
+        if standing:
+            transfer.check_standing(folder, begin_from)
+        else:
+            origin = transfer.open_origin(begin_from)
+    config, along = _asked(folder, changes, recipe, standing, origin)  # a wrong key is told before pictures are read
+    check_division(config, group)
+    before = time.monotonic()
     dataset = open_or_prepare(source, size, say)
+    began += time.monotonic() - before
     if standing:
         run = _go_on(runs.open_run(folder, dataset), config, changes)
     else:
         runs.check(config, dataset)
+        start = transfer.prepare(origin, config, dataset, along) if origin is not None else None
         run = runs.Run(folder, runs.resolve(config, dataset), dataset)
     with claim_folder(folder):  # nothing is written into a run that another process holds
+        if start is not None:
+            transfer.write(folder, start)
+            for line in start.said:
+                say(f"from {begin_from}: {line}")
         runs.write(run)
-        return train_claimed(run, say)
+        return train_claimed(run, say, group=group, began=began)
 
 
 def open_or_prepare(source: str, size: str, say: Callable[[str], None]) -> Dataset:
@@ -89,14 +139,30 @@ def open_or_prepare(source: str, size: str, say: Callable[[str], None]) -> Datas
     return dataset
 
 
-def _asked(folder: Path, changes: Sequence[str], recipe: RunConfig | None, standing: bool) -> RunConfig:
+def _asked(
+    folder: Path, changes: Sequence[str], recipe: RunConfig | None, standing: bool, origin: transfer.Origin | None
+) -> tuple[RunConfig, list[str]]:
+    """The configuration, and those of its changes that come along with what the run is begun from."""
     base = runs.read_config(folder) if recipe is None and standing else recipe
-    return load(RunConfig, {} if base is None else base.model_dump(mode="json"), changes)
+    values = {} if base is None else base.model_dump(mode="json")
+    along = transfer.changes_of(folder) if standing else []
+    named = [change for change in changes if re.match(r"method\s*=", change)]
+    if origin is not None:
+        if base is None and not named:
+            named = [f"method={origin.method}"]
+        chosen = load(RunConfig, values, named)
+        along = origin.changes(chosen.method.component_name(), chosen.training.lr == "auto")
+        along = [*(change for change in named if change not in changes), *along]
+    # what was learned with stands behind the method's name and before a person's own settings
+    first = [change for change in named if change in changes]
+    rest = [change for change in changes if change not in first]
+    return load(RunConfig, values, [*first, *along, *rest]), along
 
 
 def _go_on(run: runs.Run, asked: RunConfig, changes: Sequence[str]) -> runs.Run:
     """The run that stands; of its settings only the budget may change now."""
-    asked = runs.resolve(asked, run.dataset)  # an "auto" asked for again means what it meant before
+    # an "auto" asked for again means what it meant before
+    asked = planner.as_in(runs.resolve(asked, run.dataset), run.config)
     if asked.model_copy(update={"budget": run.config.budget}) != run.config:
         changed = [change for change in changes if not change.startswith("budget")]
         raise UserError(

@@ -29,7 +29,7 @@ import numpy as np
 
 import allaprima
 from allaprima.bundle.bundle import Bundle
-from allaprima.core.config import Config, validate
+from allaprima.core.config import Config, differences, validate
 from allaprima.core.device import Device
 from allaprima.core.errors import UserError
 from allaprima.core.files import claim_folder, write_atomic, write_json
@@ -111,7 +111,7 @@ def cross_validate(
 def default_folder(dataset: Path, recipe: str) -> Path:
     """Beside the dataset: ``<dataset>-folds-<recipe>``."""
     folder = Path(os.path.abspath(dataset))  # that '.' has a name and a parent
-    return folder.with_name(f"{folder.name}-folds-{recipe}")
+    return folder.with_name(f"{folder.name}-folds-{Path(recipe).stem}")
 
 
 def _settings(dataset: Dataset, plan: Plan) -> dict[str, Any]:
@@ -152,26 +152,9 @@ def _check_same(folder: Path, standing: dict[str, Any], settings: dict[str, Any]
     then = {**standing, **_plain(validate(Plan, plan))}  # what a newer program can set besides had its default then
     if then != settings:
         raise UserError(
-            f"'{folder}' was begun with other settings: {'; '.join(_differences(then, settings))}",
+            f"'{folder}' was begun with other settings: {'; '.join(differences(then, settings))}",
             "give the settings it was begun with to go on, or --out another folder",
         )
-
-
-def _differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """In words: ``config.budget.minutes was 10, now 5``."""
-    old, new = (dict(_flat(one)) for one in (then, now))
-    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-    if "dataset_fingerprint" in keys:
-        return ["it was begun on other pictures"]
-    return [f"{key.removeprefix('config.')} was {old.get(key)}, now {new.get(key)}" for key in sorted(keys)]
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
 
 
 def _results(

@@ -26,5 +26,6 @@ class Ema:
             parameters = [parameter.detach() for parameter in net.parameters()]
             if parameters:  # a condition may have none
                 torch._foreach_lerp_(list(averaged.parameters()), parameters, weight)
-            for kept, current in zip(averaged.buffers(), net.buffers(), strict=True):
-                kept.copy_(current)
+            buffers = list(net.buffers())
+            if buffers:
+                torch._foreach_copy_(list(averaged.buffers()), buffers)

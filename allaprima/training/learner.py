@@ -1,17 +1,20 @@
 """What learns: a method, its optimisers and moving averages, one step at a time. Its whole state is tensors and JSON.
 
 Every random number of step ``n`` comes from a stream named by (seed, n): a learner restored at step ``n`` goes on exactly as
-one that never stopped.
+one that never stopped. A step never waits for the device: whether it was fine is decided there, and its losses are tensors
+that cost nothing until they are shown.
 """
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from allaprima.core.device import Device
+from allaprima.core.errors import UserError
 from allaprima.core.seeds import derive, torch_stream
 from allaprima.data.augment import apply
 from allaprima.data.batch import Batch
@@ -19,24 +22,35 @@ from allaprima.methods import Method, Moment
 from allaprima.training import optimizers
 from allaprima.training.checkpoint import flatten_optimizer, restore_optimizer
 from allaprima.training.config import RunConfig
+from allaprima.training.distributed import ALONE, Group
 from allaprima.training.ema import Ema
+from allaprima.training.faults import Watch
+from allaprima.training.parts import Part
+from allaprima.training.run import Run
 
-SPIKE = 1e3  # a gradient this many times the usual norm is a fault, not a signal
-NORM_MEMORY = 0.98
-STEPS_BEFORE_SPIKES = 50
+STEPS_BETWEEN_LOOKS = 16  # where reading a number from the device would stop the queue
 
 
 class Learner:
     """``condition`` is a condition's Config, ``num_pictures`` those trained on (0: not known).
 
-    What is ``auto`` in ``config`` becomes the method's recommendation.
+    What is ``auto`` in ``config`` becomes the method's recommendation. ``group``: the processes that share each batch, all
+    of them with a learner like this one; they stay equal. Raises UserError when the batch cannot be divided among them.
     """
 
     def __init__(
-        self, config: RunConfig, shape: Any, condition: Any, device: Device, seed: int, num_pictures: int = 0
+        self,
+        config: RunConfig,
+        shape: Any,
+        condition: Any,
+        device: Device,
+        seed: int,
+        num_pictures: int = 0,
+        group: Group = ALONE,
     ) -> None:
         config = config.with_recommended()
-        self.config, self.device, self.seed, self.num_pictures = config, device, seed, num_pictures
+        self.config, self.device, self.seed, self.num_pictures, self.group = config, device, seed, num_pictures, group
+        check_division(config, group)
         # The only use of torch's global generator: initial weights. Whoever called us gets theirs back.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "weights"))
@@ -46,82 +60,124 @@ class Learner:
         self.method.to(memory_format=layout)  # type: ignore[call-overload]  # torch's stub knows no such call
         self.layout = layout
         self.ema = Ema(self.method.exported())
+        group.share_statistics(self.method)
+        if config.training.compile == "on":
+            for net in self.method.exported().values():
+                net.compile()
         self.parameters = {phase: list(method.parameters_of(phase)) for phase in method.phases}
+        self.buffers = list(self.method.buffers())
         self.optimizers = {
             phase: optimizers.build(config.training, self.parameters[phase], device.torch) for phase in method.phases
         }
+        self.watch = Watch(method.phases, device.torch)
         self.step_number = 0
         self.learning_rate_scale = 1.0
-        self.usual_norm = dict.fromkeys(method.phases, 0.0)
-        self.faults = 0  # steps in a row that were skipped
+
+    @classmethod
+    def of(cls, run: Run, device: Device, group: Group = ALONE) -> Learner:
+        """A fresh one for ``run``, without the weights that it may begin with (``transfer.begin``)."""
+        config, shape, pictures = run.config, run.dataset.domain.shape, len(run.dataset.indices("train"))
+        return cls(config, shape, run.condition, device, config.seed, pictures, group)
 
     @property
     def num_images_seen(self) -> int:
         return self.step_number * self.config.training.batch_size
 
-    def step(self, batch: Batch, total_images: int) -> dict[str, float]:
-        """One step of every phase; the losses by name. A non-finite or absurd gradient skips the phase and counts a fault."""
-        seen = self.num_images_seen
-        progress = min(1.0, seen / total_images)
-        rate = optimizers.learning_rate(self.config.training, progress, seen) * self.learning_rate_scale
+    @property
+    def may_look(self) -> bool:
+        """Whether this is a step at which to read from the device, for example ``watch.look``."""
+        return self.device.torch.type == "cpu" or self.step_number % STEPS_BETWEEN_LOOKS == 0
+
+    def step(self, batch: Batch, total_images: int) -> dict[str, torch.Tensor]:
+        """One step of every phase on this process's part of the batch; the losses by name, as tensors on the device.
+
+        A gradient that is not finite or absurd skips the phase and counts a fault, see ``faults.Watch``.
+        """
         batch = self._prepare(batch)
-        shown, faulty = {}, False
+        shown: dict[str, torch.Tensor] = {}
         for phase in self.method.phases:
-            epochs = total_images / self.num_pictures if self.num_pictures else 1.0
-            moment = Moment(progress, self._stream(phase), epochs)
-            losses, fine = self._descend(phase, batch, moment, rate)
-            shown.update(losses)
-            faulty |= not fine
-        self.faults = self.faults + 1 if faulty else 0
+            moment = self._moment(phase, total_images)
+            if self.method.pace(phase, moment):
+                shown.update(self._descend(phase, batch, moment))
+        self.watch.end_step()
         self.step_number += 1
-        half_life = self.config.training.ema_half_life * total_images
-        self.ema.update(self.method.exported(), len(batch), self.num_images_seen, half_life)
+        training = self.config.training
+        half_life = training.ema_half_life * total_images
+        self.ema.update(self.method.exported(), training.batch_size, self.num_images_seen, half_life)
         return shown
+
+    def look(self, batch: Batch, total_images: int) -> None:
+        """Pictures of the validation split, for a method that asked for them."""
+        with torch.no_grad(), self.device.autocast():
+            self.method.look(batch, self._moment("look", total_images))
+
+    def taken_over_parts(self) -> list[str]:
+        """What a step takes over a part of the batch instead of all of it, in words; nothing where a batch is one part."""
+        accumulate = self.config.training.accumulate
+        if self.group.part.count * accumulate == 1:
+            return []
+        norms = [
+            net for net in self.method.modules() if net.training and isinstance(net, nn.modules.batchnorm._BatchNorm)
+        ]
+        whole = not norms or (accumulate == 1 and all(isinstance(net, nn.SyncBatchNorm) for net in norms))
+        return [*([] if whole else ["batch normalisation"]), *self.method.taken_over_batch()]
+
+    def _moment(self, name: str, total_images: int) -> Moment:
+        epochs = total_images / self.num_pictures if self.num_pictures else 1.0
+        return Moment(min(1.0, self.num_images_seen / total_images), self._stream(name), epochs)
 
     def _stream(self, name: str) -> torch.Generator:
         return torch_stream(self.seed, name, self.step_number, device=self.device.torch)
 
     def _prepare(self, batch: Batch) -> Batch:
         names = self.config.training.augment
-        samples = apply(names, batch.samples, 1.0, self._stream("augment")) if names else batch.samples
+        with self.group.part.draws():
+            samples = apply(names, batch.samples, 1.0, self._stream("augment")) if names else batch.samples
         return Batch(samples.contiguous(memory_format=self.layout), batch.ids, batch.conditions)
 
-    def _descend(self, phase: str, batch: Batch, moment: Moment, rate: float) -> tuple[dict[str, float], bool]:
-        own = self.parameters[phase]
-        # Weights of other phases need no gradient now: the backward pass through them is a third cheaper.
-        self.method.requires_grad_(False)
-        for parameter in own:
-            parameter.requires_grad_(True)
+    def _descend(self, phase: str, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
+        own, optimizer = self.parameters[phase], self.optimizers[phase]
+        if len(self.method.phases) > 1:
+            # Weights of other phases need no gradient now: the backward pass through them is a third cheaper.
+            self.method.requires_grad_(False)
+            for parameter in own:
+                parameter.requires_grad_(True)
         # running statistics move in the forward pass already: a fault must be able to take them back
-        before = [buffer.clone() for buffer in self.method.buffers()]
-        with self.device.autocast():
-            losses = self.method.step(phase, batch, moment)
-        total = torch.stack([loss for name, loss in losses.items() if name not in self.method.watched]).sum()
-        optimizer = self.optimizers[phase]
+        before = [buffer.clone() for buffer in self.buffers]
         optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        fine = self._is_fine(phase, total, own)
-        if fine:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.step()
-        else:
-            for buffer, kept in zip(self.method.buffers(), before, strict=True):
-                buffer.copy_(kept)
-        return {name: float(loss.detach()) for name, loss in losses.items()}, fine
-
-    def _is_fine(self, phase: str, total: torch.Tensor, own: list[torch.nn.Parameter]) -> bool:
+        losses = self._gradients(phase, batch, moment)
         gradients = [parameter.grad for parameter in own if parameter.grad is not None]
-        norm = float(torch.nn.utils.get_total_norm(gradients))
-        usual = self.usual_norm[phase]
-        spike = self.step_number >= STEPS_BEFORE_SPIKES and norm > SPIKE * usual
-        if not math.isfinite(norm) or not math.isfinite(float(total.detach())) or spike:
-            return False
-        self.usual_norm[phase] = norm if usual == 0 else NORM_MEMORY * usual + (1 - NORM_MEMORY) * norm
-        limit = self.config.training.clip
-        if limit is not None and norm > limit:
-            torch._foreach_mul_(gradients, limit / norm)
-        return True
+        moved = [buffer.data for buffer in self.buffers if buffer.is_floating_point()]
+        self.group.mean_([*gradients, *losses.values(), *moved])
+        norm = nn.utils.get_total_norm(gradients)
+        fine = self.watch.judge(phase, torch.stack(list(losses.values())).sum(), norm, self.step_number)
+        training = self.config.training
+        if training.clip is not None:
+            torch._foreach_mul_(gradients, (training.clip / norm).clamp(max=1.0))
+        rate = optimizers.learning_rate(training, moment.progress, self.num_images_seen) * self.learning_rate_scale
+        optimizers.step(optimizer, rate * self.method.pace(phase, moment), fine)
+        for buffer, kept in zip(self.buffers, before, strict=True):
+            # through .data: a GAN keeps its samples' graph for the next phase, and their backward pass, which uses batch
+            # statistics and not these buffers, would refuse to run after a change that autograd has seen
+            torch.where(fine, buffer, kept, out=buffer.data)
+        return losses
+
+    def _gradients(self, phase: str, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
+        """The mean over the batch's parts: of the losses, which are returned, and of gradients, left in the parameters."""
+        count = self.config.training.accumulate
+        shown: dict[str, torch.Tensor] = {}
+        for number in range(count):
+            part = Part(number, count)
+            if count > 1:
+                moment = replace(moment, random=self._stream(phase))
+            with part.within(self.group.part).draws(), self.device.autocast():
+                losses = self.method.step(phase, part.of(batch), moment)
+            descended = torch.stack([loss for name, loss in losses.items() if name not in self.method.watched]).sum()
+            (descended / count).backward()
+            for name, loss in losses.items():
+                share = loss.detach().float() / count
+                shown[name] = shown[name] + share if name in shown else share
+        return shown
 
     # -- the whole state --------------------------------------------------------------------------------------------
 
@@ -139,8 +195,7 @@ class Learner:
         return {
             "step_number": self.step_number,
             "learning_rate_scale": self.learning_rate_scale,
-            "usual_norm": self.usual_norm,
-            "faults": self.faults,
+            **self.watch.state(),
         }
 
     def restore(self, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
@@ -152,9 +207,19 @@ class Learner:
             restore_optimizer(phase, optimizer, tensors)
         self.step_number = state["step_number"]
         self.learning_rate_scale = state["learning_rate_scale"]
-        self.usual_norm = dict(state["usual_norm"])
-        self.faults = state["faults"]
+        self.watch.restore(state)
 
 
-def _load(net: torch.nn.Module, prefix: str, tensors: dict[str, torch.Tensor]) -> None:
+def check_division(config: RunConfig, group: Group) -> None:
+    """Raises UserError unless ``batch_size`` is a multiple of the processes times ``accumulate``."""
+    size, parts = config.training.batch_size, group.part.count * config.training.accumulate
+    if size % parts:
+        raise UserError(
+            f"A batch of {size} cannot be divided into {parts} equal parts"
+            f" ({group.part.count} processes × training.accumulate={config.training.accumulate})",
+            f"add --set training.batch_size={max(1, round(size / parts)) * parts}",
+        )
+
+
+def _load(net: nn.Module, prefix: str, tensors: dict[str, torch.Tensor]) -> None:
     net.load_state_dict({key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)})

@@ -7,19 +7,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from allaprima.core.device import Device
+from allaprima.core.errors import UserError
 from allaprima.core.files import claim_folder
 from allaprima.data.loader import Loader
 from allaprima.evaluation.features import FEATURES
 from allaprima.evaluation.validation import Validator
-from allaprima.training import budget, publish
-from allaprima.training.config import BudgetConfig
+from allaprima.training import budget, checkpoint, planner, publish, transfer
+from allaprima.training.allowance import SHARE
+from allaprima.training.config import BudgetConfig, RunConfig
+from allaprima.training.course import Course
+from allaprima.training.distributed import ALONE, Group
+from allaprima.training.judging import Judge
 from allaprima.training.learner import Learner
-from allaprima.training.run import Run
-from allaprima.training.session import Session
+from allaprima.training.planner_words import describe
+from allaprima.training.run import Run, open_run, write
+from allaprima.training.session import GiveUp, Session, never
 from allaprima.training.signals import StoppedEarlyError, StopRequest
+from allaprima.training.speed import Speedometer
 from allaprima.training.stopping import Best
 
 FEATURE_SECONDS = 40.0  # a feature network that judges gets at most this, and at most a tenth of the budget
@@ -28,113 +36,161 @@ FEATURE_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Outcome:
-    """``ending``: finished, early (nothing better came), standing (nothing was left to do), stopped or before (asked to)."""
+    """``ending``: finished, early (nothing better came), standing (nothing was left to do), stopped or before (asked to).
+
+    ``leads`` is False for a process that followed another.
+    """
 
     ending: str
     num_images_seen: int
     total_images: int
     best: Best
     seconds: float
+    leads: bool = True
 
 
-def train(run: Run, say: Callable[[str], None] = print) -> Outcome:
-    """Train ``run`` to its budget. Ctrl-C and SIGTERM save and return. Raises UserError on what the person can mend."""
+def train(run: Run, say: Callable[[str], None] = print, give_up: GiveUp = never) -> Outcome:
+    """Train ``run`` to its budget, or until ``give_up``. Ctrl-C and SIGTERM save and return.
+
+    Raises UserError on what the person can mend.
+    """
     with claim_folder(run.folder):
-        return train_claimed(run, say)
+        return train_claimed(run, say, give_up)
 
 
-def train_claimed(run: Run, say: Callable[[str], None] = print) -> Outcome:
-    """``train`` for a caller who holds the folder already."""
-    began = time.monotonic()
+def follow(group: Group) -> Outcome:
+    """``train_claimed`` for a process that does not lead: the same steps, without a word. Ends with the leading one."""
+    try:
+        return train_claimed(open_run(Path(group.same(""))), lambda words: None, group=group)
+    except UserError:  # the leading process has it too, and tells it
+        raise SystemExit(2) from None
+
+
+def train_claimed(
+    run: Run,
+    say: Callable[[str], None] = print,
+    give_up: GiveUp = never,
+    group: Group = ALONE,
+    began: float | None = None,
+) -> Outcome:
+    """``train`` for a caller who holds the folder already, and for the processes of ``group`` that ``follow`` it.
+
+    ``began``: the moment of ``time.monotonic`` from which the minutes count, by default now.
+    """
+    if group.leads:
+        group.same(str(run.folder))
+    began = time.monotonic() if began is None else began
     with StopRequest() as stop:
         try:
-            session = _prepare(run, began, say)
+            session = _prepare(run, began, say, group)
             stop.can_wait = True
         except StoppedEarlyError:
-            return Outcome("before", 0, 0, Best(), time.monotonic() - began)
-        learner, plan = session.learner, session.plan
-        ending = "standing" if learner.num_images_seen >= plan.total_images else session.go(stop)
-        learner, plan = session.learner, session.plan  # a return to a checkpoint may have replaced them
-        if ending != "standing":
-            session.save()
-        session.loader.close()
-        if not (run.folder / "bundle" / "bundle.json").is_file():
-            publish.write_now(run, learner, plan.seconds_used)
-        seconds = time.monotonic() - began
-        return Outcome(ending, learner.num_images_seen, plan.total_images, session.best, seconds)
+            return Outcome("before", 0, 0, Best(), time.monotonic() - began, group.leads)
+        session.give_up = give_up
+        try:
+            return _learn(session, stop, began)
+        finally:
+            session.close()
 
 
-def _prepare(run: Run, began: float, say: Callable[[str], None]) -> Session:
-    """Features, data, nets and plan; then back to the newest checkpoint."""
+def _learn(session: Session, stop: StopRequest, began: float) -> Outcome:
+    """Go on to the end of the plan, and leave a checkpoint and a bundle."""
+    standing = session.course.is_over(session.learner.num_images_seen)
+    ending = "standing" if standing else session.go(stop)
+    if not standing:
+        session.save()
+    learner, course = session.learner, session.course
+    folder, leads = session.run.folder, session.group.leads
+    if leads and not (folder / "bundle" / "bundle.json").is_file():
+        publish.write_now(session.run, learner, course.plan.seconds_used)
+    seconds = time.monotonic() - began
+    return Outcome(ending, learner.num_images_seen, course.plan.total_images, course.best, seconds, leads)
+
+
+def _prepare(run: Run, began: float, say: Callable[[str], None], group: Group) -> Session:
+    """Features, plan, data and nets; then back to the newest checkpoint."""
+    device = Device.choose(run.config.training.precision, run.config.training.threads)
+    validator, choice = None, None
+    if group.leads:
+        validator = _validator(run, device)
+        if not checkpoint.listed(run.checkpoints):
+            choice = _choose(run, device, group, began)
+            run = replace(run, config=choice.config)
+            write(run)
+    run = replace(run, config=group.same(run.config))
     config = run.config
-    device = Device.choose(config.training.precision, config.training.threads)
-    seconds = FEATURE_SECONDS
-    if config.budget.minutes is not None:
-        seconds = min(seconds, FEATURE_SHARE * config.budget.minutes * 60)
-    features = FEATURES.get(config.training.features).load_or_train(run.dataset, device, seconds)
-    validator = Validator(run.dataset, device, features, config.training.watch)
-    loader = Loader(run.dataset, "train", config.training.batch_size, config.seed, device.torch)
-    learner = _learner(run, device)
-    best = Best(config.training.watch)
-    session = Session(run, learner, loader, validator, budget.Plan(0, None), best, say=say, counted=began)
+    part = (group.part.number, group.part.count)
+    learner = Learner.of(run, device, group)
+    loader = Loader(run.dataset, "train", config.training.batch_size, config.seed, device.torch, part=part)
+    judge = Judge(run, validator) if validator is not None else None
+    course = Course(budget.Plan(0, None), Best(config.training.watch))
+    session = Session(run, learner, loader, judge, course, say=say, counted=began, group=group)
     resumed = session.restore()
+    course = session.course
     if not resumed:
-        session.plan = _plan(run, device, loader, config.budget, time.monotonic() - began)
+        transfer.begin(learner, run.folder)
+    if choice is not None:
+        course.plan = _plan(choice, time.monotonic() - began)
         session.counted = time.monotonic()
-    elif config.budget != BudgetConfig(minutes=session.plan.minutes, images=session.plan.asked_images):
-        _extend(session, config.budget, _speed(run, device, loader))
-    session.settle_samples()
-    say(_describe(run, session, device, resumed))
+    elif group.leads and config.budget != BudgetConfig(minutes=course.plan.minutes, images=course.plan.asked_images):
+        rate = 0.0 if config.budget.minutes is None else _speed(run, device, group)
+        _extend(course, config, learner.num_images_seen, rate)
+    course.settle_samples(config.training)
+    session.course = group.same(course)
+    say(describe(session, choice, began, resumed))
     return session
 
 
-def _learner(run: Run, device: Device) -> Learner:
-    pictures = len(run.dataset.indices("train"))
-    return Learner(run.config, run.dataset.domain.shape, run.condition, device, run.config.seed, pictures)
+def _validator(run: Run, device: Device) -> Validator:
+    config, seconds = run.config, FEATURE_SECONDS
+    if config.budget.minutes is not None:
+        seconds = min(seconds, FEATURE_SHARE * config.budget.minutes * 60)
+    features = FEATURES.get(config.training.features).load_or_train(run.dataset, device, seconds)
+    return Validator(run.dataset, device, features, config.training.watch)
 
 
-def _speed(run: Run, device: Device, loader: Loader) -> float:
-    """Images a second of these very nets on this machine, on a learner that is then thrown away."""
-    trial = _learner(run, device)
-    return budget.measure_images_per_second(
-        lambda: trial.step(loader.batch(trial.step_number), 10**9), run.config.training.batch_size
+def _choose(run: Run, device: Device, group: Group, began: float) -> planner.Choice:
+    """What the budget leaves open is chosen, by the clock only where the budget is in minutes."""
+    asked, pictures = run.config.budget, len(run.dataset.indices("train"))
+    if asked.images is not None:
+        return planner.for_images(run.config, pictures, asked.images)
+    assert asked.minutes is not None, "BudgetConfig has one of the two"
+    total = asked.minutes * 60
+    meter = Speedometer(run, device, min(planner.MOST_MEASURING, planner.MEASURING_SHARE * total), group)
+    plan = budget.Plan(0, asked.minutes, seconds_used=time.monotonic() - began)
+    seconds = max(0.0, plan.seconds_left(0) - SHARE * total)
+    return planner.for_minutes(
+        run.config, pictures, seconds, meter.measure, meter.time_left, device.torch.type != "cpu"
     )
 
 
-def _plan(run: Run, device: Device, loader: Loader, asked: BudgetConfig, seconds_used: float) -> budget.Plan:
+def _speed(run: Run, device: Device, group: Group) -> float:
+    """Images a second of these very nets on this machine."""
+    found = Speedometer(run, device, budget.MEASURE_SECONDS, group).measure(run.config)
+    return found.images_per_second if found else 0.0
+
+
+def _plan(choice: planner.Choice, seconds_used: float) -> budget.Plan:
+    config = choice.config
+    asked, training = config.budget, config.training
     if asked.images is not None:
         return budget.Plan(asked.images, None, asked.images, seconds_used)
-    assert asked.minutes is not None, "RunConfig has one of the two"
-    begun = time.monotonic()
-    rate = _speed(run, device, loader)
-    used = seconds_used + time.monotonic() - begun
-    return budget.Plan.for_minutes(asked.minutes, rate, used, run.config.training.batch_size)
+    assert asked.minutes is not None, "BudgetConfig has one of the two"
+    rate = choice.measured.images_per_second if choice.measured else 0.0
+    tick_seconds = SHARE * asked.minutes * 60 / training.ticks  # until one was timed
+    batch, ticks = training.batch_size, training.ticks
+    return budget.Plan.for_minutes(asked.minutes, rate, seconds_used, batch, ticks, tick_seconds)
 
 
-def _extend(session: Session, asked: BudgetConfig, rate: float) -> None:
+def _extend(course: Course, config: RunConfig, num_images_seen: int, rate: float) -> None:
     """A run that was begun with another budget goes on with this one; ticks are spread anew."""
-    plan = session.plan
+    asked, used, ticks = config.budget, course.plan.seconds_used, config.training.ticks
     if asked.images is not None:
-        plan.total_images, plan.minutes, plan.asked_images = asked.images, None, asked.images
+        course.plan = budget.Plan(asked.images, None, asked.images, used)
     else:
-        assert asked.minutes is not None, "RunConfig has one of the two"
-        plan.minutes, plan.asked_images = asked.minutes, None
-        left = asked.minutes * 60 - plan.seconds_used
-        plan.total_images = session.learner.num_images_seen + max(0, int(left * rate))
-    done = session.learner.num_images_seen / max(1, plan.total_images)
-    session.tick = min(session.run.config.training.ticks, int(done * session.run.config.training.ticks))
-
-
-def _describe(run: Run, session: Session, device: Device, resumed: bool) -> str:
-    config, plan = run.config, session.plan
-    pictures = len(run.dataset.indices("train"))
-    budget_text = f"{plan.minutes:g} minutes" if plan.minutes else f"{plan.total_images:,} images"
-    nets = sum(parameter.numel() for parameter in session.learner.method.parameters())
-    lines = [
-        f"plan: {config.method.component_name()}, {nets:,} parameters, condition {config.condition}, on {device.describe()}",
-        f"      {pictures:,} training pictures, budget {budget_text}: {plan.total_images:,} images"
-        f" ({plan.total_images / max(1, pictures):.1f} epochs), batch {config.training.batch_size}",
-    ]
-    if resumed:
-        lines.append(f"      going on at {session.learner.num_images_seen:,} images")
-    return "\n".join(lines)
+        plan = budget.Plan(0, asked.minutes, None, used, course.plan.tick_seconds)
+        plan.total_images = num_images_seen + max(
+            0, int(plan.seconds_left(1) * rate)
+        )  # the last tick comes in any case
+        course.plan = plan
+    course.tick = min(ticks, num_images_seen * ticks // max(1, course.plan.total_images))

@@ -29,6 +29,18 @@ def build(config: TrainingConfig, parameters: Iterable[nn.Parameter], device: to
             return torch.optim.SGD(params, lr, beta1, weight_decay=decay, fused=fused)
 
 
+def step(optimizer: torch.optim.Optimizer, rate: float, fine: torch.Tensor) -> None:
+    """One step at ``rate`` if ``fine``, a boolean scalar. Fused Adam looks at it on the device; others wait for it."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    if isinstance(optimizer, torch.optim.Adam) and optimizer.defaults["fused"]:  # AdamW is one
+        # made for gradient scaling, and just what is needed: a step with this set changes nothing
+        optimizer.found_inf = (~fine).float()  # type: ignore[attr-defined]
+        optimizer.step()
+    elif bool(fine):
+        optimizer.step()
+
+
 def learning_rate(config: TrainingConfig, progress: float, num_images_seen: int) -> float:
     """The rate at a moment of the run: warm-up by images, then the schedule."""
     lr = number(config.lr)

@@ -19,6 +19,8 @@ from allaprima.bundle import files
 from allaprima.bundle.bundle import Bundle
 from allaprima.bundle.format import Description
 from allaprima.core.files import plain_disk_errors, write_atomic
+from allaprima.training import transfer
+from allaprima.training.aggregate import fitted_prior
 from allaprima.training.learner import Learner
 from allaprima.training.run import Run
 
@@ -27,8 +29,8 @@ GRID_SIDE = 8
 
 
 def as_bundle(run: Run, learner: Learner, provenance: dict[str, Any]) -> tuple[Bundle, dict[str, Any]]:
-    """The moving averages as a bundle, not yet written, and the fields that describe it."""
-    nets: dict[str, nn.Module] = learner.ema.nets
+    """The moving averages as a bundle, not yet written, and the fields that describe it. A VAE's prior is fitted here."""
+    nets: dict[str, nn.Module] = learner.ema.nets | fitted_prior(run, learner)
     encoder = getattr(run.config.method, "encoder", None)
     labels = np.asarray(run.dataset.labels[run.dataset.indices("train")])
     classes = getattr(run.condition, "classes", [])
@@ -41,9 +43,16 @@ def as_bundle(run: Run, learner: Learner, provenance: dict[str, Any]) -> tuple[B
         "condition_weights": [round(float(share), 6) for share in shares],
         "generator": run.config.method.generator if encoder is None else run.config.method.decoder,
         "encoder": encoder,
+        "prior": getattr(run.config.method, "prior", None),
         "provenance": provenance,
     }
     return Bundle(Description(**fields), nets), fields
+
+
+def retold(bundle: Bundle, fields: dict[str, Any], provenance: dict[str, Any]) -> tuple[Bundle, dict[str, Any]]:
+    """The same nets with another provenance."""
+    fields = fields | {"provenance": provenance}
+    return Bundle(Description(**fields), bundle.nets), fields
 
 
 def provenance(
@@ -56,6 +65,7 @@ def provenance(
         "method": run.config.method.component_name(),
         "dataset_fingerprint": run.dataset.manifest.fingerprint,
         "training_pictures": len(run.dataset.indices("train")),
+        **transfer.provenance_of(run.folder),
         "images_seen": num_images_seen,
         "minutes": round(seconds / 60, 2),
         "seed": run.config.seed,
@@ -115,7 +125,7 @@ def card(bundle: Bundle) -> str:
 | Method | {made["method"]}: {bundle.description.generator.component_name()} generator, {parameters:,} parameters in all |
 | Classes | {classes} |
 | Trained on | {made["training_pictures"]:,} pictures (fingerprint `{made["dataset_fingerprint"][:16]}`) |
-| Training | {made["images_seen"]:,} images seen, {made["minutes"]} minutes, seed {made["seed"]} |
+{_begun_from(made)}| Training | {made["images_seen"]:,} images seen, {made["minutes"]} minutes, seed {made["seed"]} |
 {figures}
 | Written | {made["written"]} by {made["program"]} |
 
@@ -132,3 +142,12 @@ pictures = allaprima.load("this/folder").sample(16, seed=0)
 
 def _figure(value: float | None, features: str) -> str:
     return "not measured" if value is None else f"{value:.4f} (on {features})"
+
+
+def _begun_from(made: Mapping[str, Any]) -> str:
+    """A line of the card's table, or nothing for a run from scratch."""
+    old = made.get("begun_from")
+    if not old:
+        return ""
+    seen = f", {old['images_seen']:,} images seen" if "images_seen" in old else ""
+    return f"| Begun from | another generator (weights `{old['weights_sha256'][:16]}`{seen}) |\n"

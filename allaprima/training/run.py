@@ -63,8 +63,9 @@ def exists(folder: Path) -> bool:
     marker = folder / "run.json"
     if not marker.is_file():
         here = list(folder.iterdir()) if folder.is_dir() else []
-        # a run.yaml alone is ours: a kill came before run.json was written
-        strangers = [path.name for path in here if not path.name.startswith(".") and path.name != "run.yaml"]
+        # these alone are ours: a kill came before run.json was written
+        ours_alone = ("run.yaml", "start.safetensors", "start.json")
+        strangers = [path.name for path in here if not path.name.startswith(".") and path.name not in ours_alone]
         if strangers or folder.is_file():
             found = f" (it holds '{sorted(strangers)[0]}')" if strangers else ""
             raise UserError(
@@ -120,12 +121,18 @@ def write(run: Run) -> None:
 
 def read_config(folder: Path) -> RunConfig:
     """The configuration of the run that stands in ``folder``. Raises UserError when it cannot be read."""
+    return read_settings(folder / "run.yaml", "choose another folder for a new run")
+
+
+def read_settings(path: Path, remedy: str) -> RunConfig:
+    """A configuration from a YAML file. Raises UserError with ``remedy`` when it cannot be read."""
     try:
-        values = yaml.safe_load((folder / "run.yaml").read_text(encoding="utf-8"))
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(values, dict):
             raise ValueError("it holds no settings")
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"'{folder}/run.yaml' cannot be read: {error}", "choose another folder for a new run") from None
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"'{path}' cannot be read: {reason}", remedy) from None
     return load(RunConfig, values)
 
 

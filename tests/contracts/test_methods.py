@@ -16,7 +16,14 @@ from tests.contracts.tiny import SHAPES, small
 
 CLASSES = ["cat", "fish"]
 N = 8
-every_method = pytest.mark.parametrize("name", METHODS.names())
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {"vae without an opponent": ("vae", {"adversarial": 0.0})}
+every_method = pytest.mark.parametrize("name", [*METHODS.names(), *VARIANTS])
+
+
+def settings(name: str, **changes: Any) -> Any:
+    """The Config of a method, small, or of a variant of one."""
+    method, own = VARIANTS.get(name, (name, {}))
+    return small(METHODS, method, **own, **changes)
 
 
 def condition(name: str) -> Any:
@@ -25,7 +32,7 @@ def condition(name: str) -> Any:
 
 def method(name: str, shape: Shape = SHAPES["rgb"], asked: str = "label", **changes: Any) -> Method:
     torch.manual_seed(0)
-    return small(METHODS, name, **changes).build(shape, condition(asked)).train()
+    return settings(name, **changes).build(shape, condition(asked)).train()
 
 
 def batch(shape: Shape = SHAPES["rgb"]) -> Batch:
@@ -67,7 +74,7 @@ def test_all_parameters_belong_to_some_phase(name: str) -> None:
 
 @every_method
 def test_a_phase_that_is_repeated_lowers_its_own_loss(name: str) -> None:
-    for phase in METHODS.get(name).Config().build(SHAPES["rgb"], condition("label")).phases:
+    for phase in method(name).phases:
         learner = method(name)
         optimiser = torch.optim.Adam(list(learner.parameters_of(phase)), lr=2e-3)
         first = last = None
@@ -122,5 +129,5 @@ def test_what_is_exported_paints_without_the_rest_of_the_method(name: str) -> No
 
 @every_method
 def test_settings_survive_being_written_and_read(name: str) -> None:
-    config = small(METHODS, name)
+    config = settings(name)
     assert Choice(METHODS).resolve(config.model_dump(mode="json")) == config

@@ -12,7 +12,15 @@ from allaprima.core.catalog import Catalog
 from allaprima.core.config import Choice, Component
 from allaprima.domains import Shape
 
-SMALL = {"width": 8, "max_width": 16, "head_width": 4, "stem_width": 4, "style_dim": 8, "latent_dim": 6}
+SMALL = {
+    "width": 8,
+    "max_width": 16,
+    "head_width": 4,
+    "stem_width": 4,
+    "style_dim": 8,
+    "latent_dim": 6,
+    "features": "untrained",
+}
 SHAPES = {
     "rgb": Shape(3, (16, 16)),
     "not square": Shape(3, (24, 16)),

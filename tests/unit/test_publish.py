@@ -42,11 +42,11 @@ def test_a_run_that_is_stopped_before_its_first_tick_leaves_a_generator_all_the_
     tmp_path: Path, tiny_dataset: Path
 ) -> None:
     from allaprima.training import publish
-    from allaprima.training.loop import _learner
+    from allaprima.training.learner import Learner
 
     config = load(RunConfig, {"budget": {"images": 48}}, SETTINGS)
     run = runs.create(tmp_path / "run", config, Dataset.open(tiny_dataset))
 
-    publish.write_now(run, _learner(run, Device.choose()), seconds=1.0)
+    publish.write_now(run, Learner.of(run, Device.choose()), seconds=1.0)
     assert "not measured" in (run.folder / "bundle" / "card.md").read_text(encoding="utf-8")
     assert (run.folder / "bundle" / "preview.webp").is_file()

@@ -87,9 +87,9 @@ def test_a_failure_while_painting_leaves_nothing_behind(
         calls.append(arguments)
         if len(calls) > 2:
             raise RuntimeError("power cut")
-        return Bundle._decode_chunk(bundle, *arguments)  # type: ignore[arg-type]
+        return Bundle._in_chunks(bundle, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(bundle, "_decode_chunk", fails_later)
+    monkeypatch.setattr(bundle, "_in_chunks", fails_later)
     with pytest.raises(RuntimeError, match="power cut"):
         write(bundle, tmp_path / name, count=600)
     assert list(tmp_path.iterdir()) == []

@@ -343,7 +343,7 @@ def test_the_strongest_directions_of_a_linear_generator_are_its_singular_vectors
     matrix = left[:, :dim] @ torch.diag(strengths) @ right.T
     painter = SimpleNamespace(
         domain=SimpleNamespace(shape=SimpleNamespace(spatial=(10, 10))),
-        latents=lambda count, seed: torch.randn(count, dim, generator=draw),
+        latents=lambda count, seed, labels: torch.randn(count, dim, generator=draw),
         labels=lambda count, label, seed: torch.zeros(count, dtype=torch.int64),
         decode=lambda z, y: z @ matrix.T,
     )

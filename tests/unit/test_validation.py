@@ -7,7 +7,6 @@ import itertools
 import json
 import math
 import shutil
-import time
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,10 +28,11 @@ from allaprima.training import run as runs
 from allaprima.training.allowance import Allowance, samples_for
 from allaprima.training.budget import Plan
 from allaprima.training.config import RunConfig, TrainingConfig
-from allaprima.training.session import Session
+from allaprima.training.course import Course
+from allaprima.training.judging import Judge
 from allaprima.training.stopping import Best
 from tests.conftest import write_tiny_dataset
-from tests.unit._runs import LOOP, one_thread
+from tests.unit._runs import LOOP, Machine, one_thread
 
 __all__ = ["one_thread"]  # used by pytest
 
@@ -176,7 +176,8 @@ def test_the_figures_are_those_of_the_metrics_on_the_validation_pictures(picture
     real, painted = of_pictures(features, dataset, dataset.indices("validation")), features.extract(samples)
     found = Validator(dataset, DEVICE, features).figures(samples)
     expected = {name: float(score.mean()) for name, score in prdc(real, painted).items()}
-    assert found == pytest.approx({"kernel_distance": mmd2(real, painted), **expected})
+    diversity = float((painted.var(0).sum() / real.var(0).sum()).sqrt())
+    assert found == pytest.approx({"kernel_distance": mmd2(real, painted), "diversity": diversity, **expected})
     watched = Validator(dataset, DEVICE, features, "frechet_distance").figures(samples)
     assert watched["frechet_distance"] == pytest.approx(frechet_distance(real, painted))
 
@@ -292,20 +293,12 @@ def test_a_run_never_spends_more_than_its_share_and_judges_from_beginning_to_end
 def test_judging_that_is_slower_than_planned_is_passed_over_but_never_at_the_end(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    figures = Session._figures
-
-    def slow(session: Session, bundle: Any) -> dict[str, float]:
-        time.sleep(0.5)
-        return figures(session, bundle)
-
-    monkeypatch.setattr(Session, "_figures", slow)
-    # the less the machine is measured, the more of so small a budget is left for ticks, however busy it is
-    monkeypatch.setattr("allaprima.training.budget.measure_images_per_second", lambda step, batch_size: 300.0)
-    monkeypatch.setattr("allaprima.training.budget.CLOSING_SECONDS", 0.0)
     changes = ("training.features=pixels", "training.validation_samples=auto")
-    run = begin(tmp_path / "run", Dataset.open(pictures), *changes, budget={"minutes": 0.2})
+    run = begin(tmp_path / "run", Dataset.open(pictures), *changes, budget={"minutes": 10})
     said: list[str] = []
-    loop.train(run, said.append)
+    with monkeypatch.context() as patch:
+        Machine(40, look=20).install(patch)
+        loop.train(run, said.append)
     judged = ["validation/kernel_distance" in line for line in stats.read(run.folder)]
     assert (judged[0], judged[-1]) == (True, True)
     assert not any(judged[1:-1])
@@ -325,16 +318,21 @@ def test_a_plan_that_was_shortened_does_not_bring_ticks_one_after_another(
     assert [line["num_images_seen"] for line in stats.read(run.folder)] == [80, 120, 160]
 
 
-def test_a_run_of_minutes_keeps_to_its_share(pictures: Path, tmp_path: Path) -> None:
-    changes = ("training.features=pixels", "training.validation_samples=auto")
-    run = begin(tmp_path / "run", Dataset.open(pictures), *changes, budget={"minutes": 0.2})
-    quietly(run)
+def test_a_run_of_minutes_remembers_what_it_spent(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = ("training.features=pixels", "training.validation_samples=auto", "training.ticks=20")
+    run = begin(tmp_path / "run", Dataset.open(pictures), *changes, budget={"minutes": 10})
+    with monkeypatch.context() as patch:
+        Machine(40, look=2.5).install(patch)
+        quietly(run)
     newest, _ = checkpoint.newest(run.checkpoints)
     assert newest is not None
-    state = checkpoint.load(newest)[1]
-    spent = Allowance(**state["allowance"])
+    spent = Allowance(**checkpoint.load(newest)[1]["allowance"])
     assert allowance.FEWEST_SAMPLES <= spent.samples <= allowance.MOST_SAMPLES
-    assert spent.seconds - spent.last_seconds <= allowance.SHARE * 12
+    judged = sum("validation/kernel_distance" in line for line in stats.read(run.folder))
+    assert (spent.times, spent.seconds) == (judged, 2.5 * judged)
+    assert 0.5 * allowance.SHARE * 600 < spent.seconds <= allowance.SHARE * 600
     last = stats.read(run.folder)[-1]
     assert last["time/validating_share"] == pytest.approx(spent.seconds / last["time/seconds"])
 
@@ -350,12 +348,13 @@ def test_a_run_that_goes_on_judges_as_many_samples_as_before(
     monkeypatch.setattr(loop, "_speed", lambda *args: 1e3)
     seen: list[int] = []
 
-    def noted(session: Session, bundle: Any) -> dict[str, float]:
-        seen.append(session.allowance.samples)
+    def noted(judge: Judge, bundle: Any, samples: int) -> dict[str, float]:
+        seen.append(samples)
         raise InterruptedError
 
-    monkeypatch.setattr(Session, "_figures", noted)
-    monkeypatch.setattr(Session, "_tick_is_due", lambda session: True)
+    monkeypatch.setattr(Judge, "figures", noted)
+    monkeypatch.setattr(Course, "is_due", lambda *_: True)
+    monkeypatch.setattr(Course, "may_judge", lambda *_: True)
     with pytest.raises(InterruptedError):
         quietly(more)
     assert seen == [allowance.FEWEST_SAMPLES]  # of 160 images; those of 40,000 would be 500
