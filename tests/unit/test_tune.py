@@ -251,15 +251,15 @@ def test_settings_that_do_not_learn_are_cut_short_and_the_images_saved(
     config = METHODS.get("gan").Config
     monkeypatch.setattr(config, "searched", {**dict.fromkeys(tune_study.COMMON), "training.lr": OneOf((1e-9,))})
     monkeypatch.setattr(tune_study, "UNCUT_TRIALS", 1)
-    found = tune(dataset, tmp_path / "search", asked("training.ticks=5", trials=6, images=640), quiet)
+    found = tune(dataset, tmp_path / "search", asked("training.ticks=5", trials=6, images=320), quiet)
     assert found is not None
     cut = [row for row in found.rows if row.figure is None]
     assert cut
     assert cut == [row for row in found.rows if row.settings["training.lr"] == 1e-9]  # the others repeat the defaults
     for row in cut:
         seen = stats.read(tmp_path / "search" / "trials" / f"{row.number:03d}")[-1]["num_images_seen"]
-        assert 0.4 <= row.share == pytest.approx(seen / 640)
-        assert seen < 640
+        assert 0.4 <= row.share == pytest.approx(seen / 320)
+        assert seen < 320
 
 
 # -- what is searched -----------------------------------------------------------------------------------------------------
