@@ -199,10 +199,16 @@ class Learner:
         }
 
     def restore(self, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
-        """The reverse of ``tensors`` and ``state``."""
-        _load(self.method, "method.", tensors)
-        for name, net in self.ema.nets.items():
-            _load(net, f"ema.{name}.", tensors)
+        """The reverse of ``tensors`` and ``state``. Raises UserError when they are another version's."""
+        try:
+            _load(self.method, "method.", tensors)
+            for name, net in self.ema.nets.items():
+                _load(net, f"ema.{name}.", tensors)
+        except RuntimeError as error:
+            raise UserError(
+                "The checkpoint holds other nets than this version of allaprima trains",
+                "the run's generator still paints; to learn on from it: allaprima train DATASET NEW_RUN --from RUN/bundle",
+            ) from error
         for phase, optimizer in self.optimizers.items():
             restore_optimizer(phase, optimizer, tensors)
         self.step_number = state["step_number"]

@@ -136,6 +136,18 @@ def test_every_truncation_and_bit_flip_of_a_checkpoint_is_refused(tmp_path: Path
     assert checkpoint.is_whole(saved)
 
 
+def test_a_checkpoint_of_other_nets_is_refused_with_a_way_on(tmp_path: Path, tiny_dataset: Path) -> None:
+    run = begin(tmp_path / "run", tiny_dataset, images=32)
+    loop.train(run, lambda text: None)
+    tensors, state = final_state(run.folder)
+    renamed = {key.replace("method.adversary.", "method."): value for key, value in tensors.items()}
+    assert renamed.keys() != tensors.keys()
+    checkpoint.save(run.checkpoints, 10_000, renamed, state, keep=2)
+    with pytest.raises(UserError, match="other nets") as refused:
+        loop.train(run, lambda text: None)
+    assert "--from" in refused.value.remedy
+
+
 def test_the_newest_checkpoint_is_chosen_by_images_and_not_by_the_clock(tmp_path: Path) -> None:
     for seen in (8, 16):
         checkpoint.save(tmp_path, seen, {"w": torch.ones(1)}, {}, keep=2)
