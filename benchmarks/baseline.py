@@ -36,6 +36,7 @@ from allaprima.training.config import RunConfig
 from allaprima.training.learner import Learner
 
 SAMPLES = 2_000
+USUAL_SPEED = 600  # images a second on two cores, for the choice of width and batch
 RECIPES = ("dcgan", "gan")
 
 
@@ -84,11 +85,13 @@ def main() -> None:
             dataset = prepare("studies", Path(folder) / "studies", PrepareConfig(size=(32, 32), count=6_000))
         else:
             dataset = Dataset.open(asked.dataset)
-        judge, seen = Judge(dataset, device), {}
+        judge = Judge(dataset, device)
+        seen: dict[str, list[tuple[float, float]]] = {}
         for name in RECIPES:
             changes = [f"budget={{minutes: {asked.minutes}}}", "condition=none"]
             config = load(RunConfig, config_of(name).model_dump(mode="json"), changes)
-            config = planner.planned(config, dataset, device)
+            images = int(USUAL_SPEED * asked.minutes * 60)
+            config = planner.for_images(config, len(dataset.indices("train")), images).config
             seen[name] = []
             for seconds, distance in looks(config, dataset, device, judge, asked.looks):
                 seen[name].append((seconds, distance))
