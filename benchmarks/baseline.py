@@ -58,12 +58,13 @@ def looks(
     config: RunConfig, dataset: Dataset, device: Device, judge: Judge, count: int
 ) -> Iterator[tuple[float, float]]:
     """(seconds of training, distance), ``count`` times until the budget's minutes are over."""
-    assert config.budget.minutes is not None
+    minutes = config.budget.minutes
+    assert minutes is not None, "the benchmark asks for minutes"
     config = runs.resolve(config, dataset)
     loader = Loader(dataset, "train", config.training.batch_size, config.seed, device.torch)
     run = runs.Run(Path(), config, dataset)
     learner = Learner(config, dataset.domain.shape, run.condition, device, config.seed, loader.num_images)
-    limit, used = config.budget.minutes * 60, 0.0
+    limit, used = minutes * 60, 0.0
     for look in range(1, count + 1):
         while used < limit * look / count:
             begun = time.perf_counter()

@@ -15,5 +15,12 @@ from allaprima.training.config import RunConfig
 def config(minutes: float = 10.0) -> RunConfig:
     """The article's settings, for ``minutes`` of 2 CPU cores."""
     method = {"name": "gan", "generator": "dcgan", "discriminator": "dcgan", "loss": "non_saturating", "augment": []}
-    training = {"batch_size": 128, "lr": 2e-4, "beta1": 0.5, "beta2": 0.999, "schedule": "constant", "warm_up_images": 0}
+    training = {
+        "batch_size": 128,
+        "lr": 2e-4,
+        "beta1": 0.5,
+        "beta2": 0.999,
+        "schedule": "constant",
+        "warm_up_images": 0,
+    }
     return load(RunConfig, {"method": method, "training": training, "budget": {"minutes": minutes}})
