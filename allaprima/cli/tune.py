@@ -34,9 +34,9 @@ def tune(
     from allaprima.recipes import config_of
     from allaprima.training import command
     from allaprima.training.config import RunConfig
-    from allaprima.training.tune import tune as search
-    from allaprima.training.tune_asked import Asked, fixed_keys
-    from allaprima.training.tune_study import require_optuna
+    from allaprima.training.tuning.asked import Asked, fixed_keys
+    from allaprima.training.tuning.trials import require_optuna
+    from allaprima.training.tuning.tune import tune as search
 
     require_optuna()  # told before pictures are read
     fixed = change or []

@@ -26,16 +26,17 @@ from allaprima.core.spans import Between, Multiples, OneOf, Times
 from allaprima.data.dataset import Dataset
 from allaprima.methods import METHODS
 from allaprima.recipes import config_of
-from allaprima.training import checkpoint, loop, stats, tune_plan, tune_search, tune_study
+from allaprima.training import checkpoint, loop, stats
 from allaprima.training import run as runs
 from allaprima.training.config import RunConfig
 from allaprima.training.loop import Outcome
 from allaprima.training.planner import Measured
 from allaprima.training.session import DivergedError, Session
 from allaprima.training.stopping import Best
-from allaprima.training.tune import tune
-from allaprima.training.tune_asked import Asked, fixed_keys
-from allaprima.training.tune_report import Found, page
+from allaprima.training.tuning import planning, search, trials
+from allaprima.training.tuning.asked import Asked, fixed_keys
+from allaprima.training.tuning.report import Found, page
+from allaprima.training.tuning.tune import tune
 from tests.conftest import write_tiny_dataset
 from tests.unit._runs import LOOP, PIXELS, TINY_GAN, one_thread
 
@@ -223,13 +224,13 @@ def test_more_trials_later_go_on_with_those_that_are_there(
 @pytest.mark.parametrize(("better", "sign"), [("lower", 1), ("higher", -1)])
 def test_a_trial_is_cut_short_when_its_figure_is_worse_than_the_median(tmp_path: Path, better: str, sign: int) -> None:
     space = {"training.lr": Between(1e-4, 1e-2, log=True)}
-    with tune_study.open_study(tmp_path / "study.db", better, ticks=5) as study:
+    with trials.open_study(tmp_path / "study.db", better, ticks=5) as study:
 
         def trial_of(*figures: float) -> int:
             """How many ticks it came to."""
-            trial = tune_study.next_trial(study, {"training.lr": 1e-3}, 0, 10)
-            tune_study.suggest(trial, space)
-            hopeless = tune_study.watcher(trial, ticks=5, images=100)
+            trial = trials.next_trial(study, {"training.lr": 1e-3}, 0, 10)
+            trials.suggest(trial, space)
+            hopeless = trials.watcher(trial, ticks=5, images=100)
             for tick, figure in enumerate(figures, 1):
                 if hopeless(20 * tick, sign * figure):
                     from optuna.trial import TrialState
@@ -249,8 +250,8 @@ def test_settings_that_do_not_learn_are_cut_short_and_the_images_saved(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = METHODS.get("gan").Config
-    monkeypatch.setattr(config, "searched", {**dict.fromkeys(tune_study.COMMON), "training.lr": OneOf((1e-9,))})
-    monkeypatch.setattr(tune_study, "UNCUT_TRIALS", 1)
+    monkeypatch.setattr(config, "searched", {**dict.fromkeys(trials.COMMON), "training.lr": OneOf((1e-9,))})
+    monkeypatch.setattr(trials, "UNCUT_TRIALS", 1)
     found = tune(dataset, tmp_path / "search", asked("training.ticks=5", trials=6, images=320), quiet)
     assert found is not None
     cut = [row for row in found.rows if row.figure is None]
@@ -268,33 +269,33 @@ def test_settings_that_do_not_learn_are_cut_short_and_the_images_saved(
 @pytest.mark.parametrize("name", METHODS.names())
 def test_every_setting_that_a_method_names_can_be_searched(name: str) -> None:
     config = load(RunConfig, {"method": name}).with_recommended()
-    space, defaults = tune_study.space_of(config, (), epochs=50.0)
-    named = {**tune_study.COMMON, **config.method.searched}
+    space, defaults = trials.space_of(config, (), epochs=50.0)
+    named = {**trials.COMMON, **config.method.searched}
     assert set(space) == {key for key, span in named.items() if span is not None and not is_off(config, key)}
     for key, span in space.items():
         ends = span.values if isinstance(span, OneOf) else (span.low, span.high)
         assert defaults[key] in ends or min(ends) <= defaults[key] <= max(ends)
         for value in ends:
-            load(RunConfig, config.model_dump(mode="json"), [f"{key}={tune_study.rounded(value)}"])
+            load(RunConfig, config.model_dump(mode="json"), [f"{key}={trials.rounded(value)}"])
 
 
 def is_off(config: RunConfig, key: str) -> bool:
     return functools.reduce(getattr, key.split("."), config) == 0 and isinstance(
-        config.method.searched.get(key, tune_study.COMMON.get(key)), Times
+        config.method.searched.get(key, trials.COMMON.get(key)), Times
     )
 
 
 def test_what_a_person_sets_is_not_searched() -> None:
     config = load(RunConfig, {"method": "gan"}, ["training.lr=2e-3"]).with_recommended()
     words = ["training.lr=2e-3", "training={beta2: .9}", "method=gan"]
-    space, _ = tune_study.space_of(config, fixed_keys(words), 1.0)
+    space, _ = trials.space_of(config, fixed_keys(words), 1.0)
     assert not {"training.lr", "training.beta2"} & set(space)
     assert "method.penalty_weight" in space  # naming the method fixes nothing of it
 
 
 def test_a_setting_that_is_switched_off_is_not_searched() -> None:
     config = load(RunConfig, {"method": "gan"}, ["method.penalty=none"]).with_recommended()
-    assert "method.penalty_weight" not in tune_study.space_of(config, (), 1.0)[0]
+    assert "method.penalty_weight" not in trials.space_of(config, (), 1.0)[0]
 
 
 def test_spans_hold_the_default() -> None:
@@ -338,9 +339,9 @@ class Machine:
 
     def __post_init__(self) -> None:
         self.ran: list[RunConfig] = []
-        self.monkeypatch.setattr(tune_search.time, "monotonic", lambda: self.now)
-        self.monkeypatch.setattr(tune_plan, "Speedometer", lambda run, device, seconds: self)
-        self.monkeypatch.setattr(tune_search.loop, "train", self.train)
+        self.monkeypatch.setattr(search.time, "monotonic", lambda: self.now)
+        self.monkeypatch.setattr(planning, "Speedometer", lambda run, device, seconds: self)
+        self.monkeypatch.setattr(search.loop, "train", self.train)
 
     def measure(self, config: RunConfig) -> Measured:
         self.now += 1.5
@@ -391,7 +392,7 @@ def test_the_minutes_of_a_search_are_those_of_all_its_processes(
         return train(run, say, give_up)
 
     with monkeypatch.context() as patch:
-        patch.setattr(tune_search.loop, "train", stopping)
+        patch.setattr(search.loop, "train", stopping)
         assert tune(dataset, tmp_path / "search", asked(minutes=20), quiet) is None
     worked = machine.now - began
     machine.now += 3600.0  # nobody works meanwhile

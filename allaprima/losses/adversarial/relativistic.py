@@ -8,7 +8,6 @@ import torch
 from torch.nn.functional import softplus
 
 PENALTY = "r1_r2"
-GENERATOR_SEES_REAL = True
 
 
 def discriminator(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:

@@ -28,15 +28,16 @@ from allaprima.core.spans import OneOf
 from allaprima.data.dataset import Dataset
 from allaprima.evaluation.features import FEATURES
 from allaprima.evaluation.validation import BETTER
-from allaprima.training import loop, tune_plan, tune_study
+from allaprima.training import loop
 from allaprima.training import run as runs
 from allaprima.training.config import RunConfig
 from allaprima.training.signals import StoppedEarlyError, StopRequest
-from allaprima.training.tune_asked import SETTINGS, Asked, check_same, settings_of, standing_in
-from allaprima.training.tune_plan import BATCH, Bounds, Plan
-from allaprima.training.tune_report import Found
-from allaprima.training.tune_search import Search, judged
-from allaprima.training.tune_study import Space, Values
+from allaprima.training.tuning import planning, trials
+from allaprima.training.tuning.asked import SETTINGS, Asked, check_same, settings_of, standing_in
+from allaprima.training.tuning.planning import BATCH, Bounds, Plan
+from allaprima.training.tuning.report import Found
+from allaprima.training.tuning.search import Search, judged
+from allaprima.training.tuning.trials import Space, Values
 
 
 def tune(dataset: Dataset, folder: Path, asked: Asked, say: Callable[[str], None] = print) -> Found | None:
@@ -46,13 +47,13 @@ def tune(dataset: Dataset, folder: Path, asked: Asked, say: Callable[[str], None
     where settings and dataset do not go together, optuna is missing, or ``folder`` holds something else.
     """
     began = time.monotonic()
-    tune_study.require_optuna()
+    trials.require_optuna()
     runs.check(asked.config, dataset)
     standing = standing_in(folder)
     base = runs.resolve(asked.config, dataset)
     with StopRequest() as stop:
         try:
-            tune_study.space_of(base, asked.fixed, 1.0)  # that there is something to search is found out now
+            trials.space_of(base, asked.fixed, 1.0)  # that there is something to search is found out now
             with claim_folder(folder):
                 plan = Plan.from_json(standing["plan"]) if standing else _plan(dataset, asked, base, began)
                 settled, space, defaults = _space(dataset, asked, plan)
@@ -64,7 +65,7 @@ def tune(dataset: Dataset, folder: Path, asked: Asked, say: Callable[[str], None
                 # from here on a stop waits for the next place where everything is saved
                 stop.can_wait = True
                 ticks = judged(settled, asked, plan)[1]
-                with tune_study.open_study(folder / "study.db", BETTER[base.training.watch], ticks) as study:
+                with trials.open_study(folder / "study.db", BETTER[base.training.watch], ticks) as study:
                     search = Search(dataset, folder, asked, settled, space, defaults, plan, study, stop, say, began)
                     return search.go()
         except StoppedEarlyError:
@@ -79,14 +80,14 @@ def _plan(dataset: Dataset, asked: Asked, base: RunConfig, began: float) -> Plan
         seconds = min(seconds, loop.FEATURE_SHARE * asked.minutes * 60)
     FEATURES.get(base.training.features).load_or_train(dataset, device, seconds)
     bounds = Bounds(asked.minutes, asked.trials, asked.images)
-    return tune_plan.make_plan(base, dataset, asked.fixed, bounds, time.monotonic() - began)
+    return planning.make_plan(base, dataset, asked.fixed, bounds, time.monotonic() - began)
 
 
 def _space(dataset: Dataset, asked: Asked, plan: Plan) -> tuple[RunConfig, Space, Values]:
     """The defaults as a whole configuration, where to look, and the defaults as numbers."""
     settled = load(RunConfig, plan.config)
-    epochs = tune_plan.epochs_of(dataset, plan.images[settled.training.batch_size])
-    space, defaults = tune_study.space_of(settled, asked.fixed, epochs)
+    epochs = planning.epochs_of(dataset, plan.images[settled.training.batch_size])
+    space, defaults = trials.space_of(settled, asked.fixed, epochs)
     if BATCH in space:
         space[BATCH] = OneOf(tuple(sorted(plan.images)))
     return settled, space, defaults

@@ -12,7 +12,7 @@ from allaprima.bundle.bundle import Bundle
 from allaprima.core.errors import UserError
 from allaprima.evaluation.report import block, document, escape, wall
 from allaprima.evaluation.validation import BETTER
-from allaprima.training.tune_study import Space, importance, values_of
+from allaprima.training.tuning.trials import Space, importance, values_of
 
 if TYPE_CHECKING:
     from optuna.study import Study

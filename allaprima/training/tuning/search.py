@@ -13,15 +13,16 @@ from allaprima.core.config import load, to_yaml
 from allaprima.core.files import write_atomic, write_json
 from allaprima.data.dataset import Dataset
 from allaprima.evaluation.validation import BETTER
-from allaprima.training import loop, planner, tune_plan, tune_study
+from allaprima.training import loop, planner
 from allaprima.training import run as runs
 from allaprima.training.config import RunConfig
 from allaprima.training.session import DivergedError
 from allaprima.training.signals import StopRequest
-from allaprima.training.tune_asked import Asked
-from allaprima.training.tune_plan import AGAIN, AGAIN_SECONDS, BATCH, Plan
-from allaprima.training.tune_report import Found, gather, heading, line, page
-from allaprima.training.tune_study import Space, Values
+from allaprima.training.tuning import planning, trials
+from allaprima.training.tuning.asked import Asked
+from allaprima.training.tuning.planning import AGAIN, AGAIN_SECONDS, BATCH, Plan
+from allaprima.training.tuning.report import Found, gather, heading, line, page
+from allaprima.training.tuning.trials import Space, Values
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -35,7 +36,7 @@ def judged(base: RunConfig, asked: Asked, plan: Plan) -> tuple[int, int]:
     samples = base.training.validation_samples
     return (
         samples if "training.validation_samples" in asked.fixed and samples != "auto" else plan.samples,
-        base.training.ticks if "training.ticks" in asked.fixed else tune_plan.TICKS,
+        base.training.ticks if "training.ticks" in asked.fixed else planning.TICKS,
     )
 
 
@@ -77,12 +78,12 @@ class Search:
 
     def _try(self) -> bool:
         """One trial, begun or gone on with; whether it came to its end."""
-        trial = tune_study.next_trial(self.study, self.defaults, self.base.seed, self.plan.trials)
-        values = tune_study.suggest(trial, self.space)
+        trial = trials.next_trial(self.study, self.defaults, self.base.seed, self.plan.trials)
+        values = trials.suggest(trial, self.space)
         config = self._config(values if trial.number else {}, values)
         ticks = config.training.ticks
         assert config.budget.images is not None, "trials are of images"
-        watcher = tune_study.watcher(trial, ticks, config.budget.images)
+        watcher = trials.watcher(trial, ticks, config.budget.images)
 
         cut = False
 
@@ -133,7 +134,7 @@ class Search:
             self.say(f"again, with another seed{f', {left:.1f} minutes each' if left else ''}:")
         final = self._final()
         rival = self.study.trials[final["number"]]
-        values = tune_study.values_of(rival, self.space)
+        values = trials.values_of(rival, self.space)
         for name, changes in (("defaults", {}), ("best", values)):
             if name in final:
                 continue
@@ -246,7 +247,7 @@ class Search:
         whole = f" in {self.asked.minutes:g} minutes" if self.asked.minutes is not None else ""
         lines = [
             f"plan: {about}{self.asked.trials or plan.trials} trials of {images:,} images"
-            f" ({tune_plan.epochs_of(self.dataset, images):.1f} epochs){whole}, then the best and the defaults again",
+            f" ({planning.epochs_of(self.dataset, images):.1f} epochs){whole}, then the best and the defaults again",
             f"      {self.base.method.component_name()}{width} on {plan.machine}{speed}",
             *(f"      {name}: {_range(span)}" for name, span in self.space.items()),
         ]
@@ -257,4 +258,4 @@ class Search:
 def _range(span: Any) -> str:
     if hasattr(span, "values"):
         return ", ".join(map(str, span.values))
-    return f"{tune_study.rounded(float(span.low)):g} … {tune_study.rounded(float(span.high)):g}"
+    return f"{trials.rounded(float(span.low)):g} … {trials.rounded(float(span.high)):g}"

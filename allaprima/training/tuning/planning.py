@@ -20,7 +20,7 @@ from allaprima.training import planner
 from allaprima.training.config import RunConfig
 from allaprima.training.run import Run
 from allaprima.training.speed import Speedometer
-from allaprima.training.tune_study import space_of
+from allaprima.training.tuning.trials import space_of
 
 TICKS = 5  # judged moments of a trial
 FEWEST_SAMPLES, MOST_SAMPLES = 512, 2048

@@ -13,8 +13,8 @@ from allaprima.core.config import Config, differences, parse_value
 from allaprima.core.errors import UserError
 from allaprima.data.dataset import Dataset
 from allaprima.training.config import RunConfig
-from allaprima.training.tune_plan import Plan
-from allaprima.training.tune_study import Space, plain
+from allaprima.training.tuning.planning import Plan
+from allaprima.training.tuning.trials import Space, plain
 
 FORMAT = "allaprima-tune"
 VERSION = 1
