@@ -46,6 +46,10 @@ class Scaling:
         more = images * self.speed_ratio(narrower, width)
         return self.shortfall(width, images) < self.shortfall(narrower, more)
 
+    def reach(self, width: int, images: float, times: float) -> float:
+        """The least that is left to be wished for in ``times`` the time in which nets of ``width`` learn ``images``."""
+        return min(self.shortfall(one, times * images * self.speed_ratio(one, width)) for one in self.widths)
+
     def widest(self, pictures: int) -> int:
         """Beyond it ``pictures`` different ones are learned by heart rather than understood: a width for 1,000, √ of more."""
         limit = max(self.narrowest, REFERENCE_WIDTH * (pictures / 1_000) ** 0.5)

@@ -51,11 +51,15 @@ class Method(nn.Module):
     def exported(self) -> dict[str, nn.Module]:
         """The nets that leave training (their moving averages do): ``generator``, ``condition``, perhaps ``encoder``."""
 
+    @abstractmethod
+    def replay(self, nets: dict[str, nn.Module], batch: Batch, random: torch.Generator) -> None:
+        """Run ``nets``, which are like the ``exported`` ones, forward on what a step would show them."""
+
     watched: frozenset[str] = frozenset()
 
-    def taken_over_batch(self) -> list[str]:
-        """What a step takes over all samples at once, in words: of a batch in parts each has its own. Batch normalisation
-        need not be named.
+    def taken_over_batch(self, part: int) -> list[str]:
+        """What a step takes over all samples at once, in words: of a batch in parts, of ``part`` samples each, each has its
+        own. Batch normalisation need not be named.
         """
         return []
 

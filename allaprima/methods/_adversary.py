@@ -104,6 +104,11 @@ class Adversary(nn.Module):
         frozen = {id(parameter) for layer in layers for parameter in layer.parameters()}
         return [parameter for parameter in self.parameters() if id(parameter) not in frozen]
 
+    def taken_over_batch(self, part: int) -> list[str]:
+        """As ``Method`` has it."""
+        group = getattr(self.loss, "GROUP", 1)
+        return [] if part % group == 0 else ["each score's opponents"]
+
     def augment(self, samples: torch.Tensor, moment: Moment) -> torch.Tensor:
         """DiffAugment at this moment's probability."""
         asked = self.config.augment_probability

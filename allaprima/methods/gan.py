@@ -98,6 +98,13 @@ class Gan(Method):
     def exported(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "condition": self.condition}
 
+    def replay(self, nets: dict[str, nn.Module], batch: Batch, random: torch.Generator) -> None:
+        z = torch.randn(len(batch), self.latent_dim, generator=random, device=batch.samples.device)
+        nets["generator"](z, nets["condition"](label_of(batch)))
+
+    def taken_over_batch(self, part: int) -> list[str]:
+        return self.adversary.taken_over_batch(part)
+
     def step(self, phase: str, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
         return {"discriminator": self._discriminator, "generator": self._generator}[phase](batch, moment)
 

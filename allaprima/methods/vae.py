@@ -133,7 +133,11 @@ class Vae(Method):
         if self.opponent is not None and self._has_joined(moment):
             self.opponent.look(batch.samples, label_of(batch), moment)
 
-    def taken_over_batch(self) -> list[str]:
+    def replay(self, nets: dict[str, nn.Module], batch: Batch, random: torch.Generator) -> None:
+        y = nets["condition"](label_of(batch))
+        nets["generator"](draw(*nets["encoder"](batch.samples, y), random), y)
+
+    def taken_over_batch(self, part: int) -> list[str]:
         named = getattr(RECONSTRUCTION.get(self.config.reconstruction), "OVER_BATCH", None)
         found = [*([named] if named else []), *(["free bits"] if self.config.free_bits else [])]
         return [*found, *(["the latents between others that the opponent sees"] if self.opponent is not None else [])]
@@ -148,8 +152,7 @@ class Vae(Method):
         y = self.condition(label_of(batch))
         mean_z, log_variance = self.encoder(batch.samples, y)
         log_variance = log_variance.clamp(-20, 20)  # e^20 is far beyond any posterior, and finite in float32
-        noise = torch.randn(mean_z.shape, generator=moment.random, device=mean_z.device)
-        z = mean_z + noise * (0.5 * log_variance).exp()
+        z = draw(mean_z, log_variance, moment.random)
         decoded = self.generator(z, y).float()
         beta = self.config.beta
         if self.config.warm_up:
@@ -196,6 +199,12 @@ class Vae(Method):
         few = self._count(len(batch))
         conditions = {name: values[:few] for name, values in batch.conditions.items()}
         return Batch(batch.samples[:few], batch.ids[:few], conditions)
+
+
+def draw(mean: torch.Tensor, log_variance: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+    """One latent of each posterior: both ``[N, D]`` → ``[N, D]``."""
+    noise = torch.randn(mean.shape, generator=random, device=mean.device)
+    return mean + noise * (0.5 * log_variance).exp()
 
 
 def between(z: torch.Tensor, spread: float) -> torch.Tensor:

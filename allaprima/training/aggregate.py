@@ -1,9 +1,9 @@
 """What a VAE's encoder makes of the training pictures, and the prior that is fitted to it.
 
-The result is a function of the moving averages, the pictures and the seed: a run that was resumed fits the same prior. It is
+The result is a function of the nets, the pictures and the seed: a run that was resumed fits the same prior. It is
 bounded work, whatever the size of the dataset.
 
-Use: ``nets = learner.ema.nets | fitted_prior(run, learner)``.
+Use: ``nets = nets | fitted_prior(run, learner, nets)``, where ``nets`` are the moving averages.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ MOST_PICTURES = 8192
 AT_ONCE = 256
 
 
-def fitted_prior(run: Run, learner: Learner) -> dict[str, nn.Module]:
+def fitted_prior(run: Run, learner: Learner, nets: dict[str, nn.Module]) -> dict[str, nn.Module]:
     """``{"prior": …}`` on the learner's device, in evaluation mode; nothing for a method without an encoder or a prior."""
     config = getattr(run.config.method, "prior", None)
     if config is None:
         return {}
-    posteriors = posteriors_of(run, learner)
+    posteriors = posteriors_of(run, learner, nets)
     method = learner.method
     with torch.random.fork_rng(devices=[]):  # initial weights are fitted away: they shall not move what others draw
         prior = config.build(method.latent_dim, method.condition_dim, len(getattr(run.condition, "classes", [])))
@@ -36,9 +36,9 @@ def fitted_prior(run: Run, learner: Learner) -> dict[str, nn.Module]:
 
 
 @torch.no_grad()
-def posteriors_of(run: Run, learner: Learner) -> Posteriors:
-    """q(z|x) by the moving averages, of at most ``MOST_PICTURES`` training pictures; with classes, of those that have one."""
-    nets, device, dataset = learner.ema.nets, learner.device, run.dataset
+def posteriors_of(run: Run, learner: Learner, nets: dict[str, nn.Module]) -> Posteriors:
+    """q(z|x) by ``nets``, of at most ``MOST_PICTURES`` training pictures; with classes, of those that have one."""
+    device, dataset = learner.device, run.dataset
     places = dataset.indices("train")
     classes = getattr(run.condition, "classes", [])
     if classes:

@@ -113,14 +113,16 @@ class Learner:
 
     def taken_over_parts(self) -> list[str]:
         """What a step takes over a part of the batch instead of all of it, in words; nothing where a batch is one part."""
-        accumulate = self.config.training.accumulate
-        if self.group.part.count * accumulate == 1:
+        accumulate, batch_size = self.config.training.accumulate, self.config.training.batch_size
+        count = self.group.part.count * accumulate
+        if count == 1:
             return []
+        part = batch_size // count
         norms = [
             net for net in self.method.modules() if net.training and isinstance(net, nn.modules.batchnorm._BatchNorm)
         ]
         whole = not norms or (accumulate == 1 and all(isinstance(net, nn.SyncBatchNorm) for net in norms))
-        return [*([] if whole else ["batch normalisation"]), *self.method.taken_over_batch()]
+        return [*([] if whole else ["batch normalisation"]), *self.method.taken_over_batch(part)]
 
     def _moment(self, name: str, total_images: int) -> Moment:
         epochs = total_images / self.num_pictures if self.num_pictures else 1.0

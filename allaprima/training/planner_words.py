@@ -19,7 +19,7 @@ USEFUL_IMAGES = 10_000
 
 def describe(session: Session, choice: Choice | None, began: float, resumed: bool) -> str:
     """``choice`` is None for a run that was chosen before; ``began`` the moment from which its minutes count."""
-    lines = [_nets(session, choice), _budget(session, choice), _looks(session)]
+    lines = [_nets(session, choice), _budget(session, choice), _looks(session), *_expectation(session)]
     if resumed:
         lines.append(f"going on at {session.learner.num_images_seen:,} images")
     lines += _inexact(session)
@@ -61,6 +61,20 @@ def _looks(session: Session) -> str:
         return words
     end = datetime.now().astimezone() + timedelta(seconds=max(0.0, plan.minutes * 60 - plan.seconds_used))
     return f"{words}; it ends at {end:%H:%M:%S}"
+
+
+def _expectation(session: Session) -> Iterator[str]:
+    """What the log's curves promise, relative to other budgets: how near these pictures can be come to, nobody knows before."""
+    config, images = session.run.config, session.course.plan.total_images
+    scaling, width = planner.scaling_of(config), planner.width_of(config)
+    if scaling is None or width is None or images < USEFUL_IMAGES:
+        return
+    here = scaling.shortfall(width, images)
+    tenth, tenfold = (scaling.reach(width, images, times) for times in (0.1, 10))
+    yield (
+        f"expected: {here / tenth:.2f} of the distance to real pictures that a tenth of the budget would leave;"
+        f" ten times the budget would leave {tenfold / here:.2f} of this run's"
+    )
 
 
 def _inexact(session: Session) -> Iterator[str]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from torch import nn
 
 import allaprima
 from allaprima.bundle import files
@@ -23,6 +22,7 @@ from allaprima.training import transfer
 from allaprima.training.aggregate import fitted_prior
 from allaprima.training.learner import Learner
 from allaprima.training.run import Run
+from allaprima.training.statistics import with_own_statistics
 
 GRID_SEED = 0
 GRID_SIDE = 8
@@ -30,7 +30,8 @@ GRID_SIDE = 8
 
 def as_bundle(run: Run, learner: Learner, provenance: dict[str, Any]) -> tuple[Bundle, dict[str, Any]]:
     """The moving averages as a bundle, not yet written, and the fields that describe it. A VAE's prior is fitted here."""
-    nets: dict[str, nn.Module] = learner.ema.nets | fitted_prior(run, learner)
+    nets = with_own_statistics(run, learner)
+    nets = nets | fitted_prior(run, learner, nets)
     encoder = getattr(run.config.method, "encoder", None)
     labels = np.asarray(run.dataset.labels[run.dataset.indices("train")])
     classes = getattr(run.condition, "classes", [])

@@ -9,7 +9,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
-from allaprima.losses.adversarial import ADVERSARIAL
+from allaprima.losses.adversarial import ADVERSARIAL, relativistic
 from allaprima.losses.divergence import kl_to_standard_normal
 from allaprima.losses.penalties import interpolated, r1, r1_r2
 from allaprima.losses.reconstruction import optimal_sigma, squared_error
@@ -43,6 +43,17 @@ def test_the_relativistic_loss_sees_differences_only() -> None:
     assert torch.allclose(loss.discriminator(REAL, FAKE), -torch.sigmoid(REAL - FAKE).log())
     assert torch.allclose(loss.generator(REAL, FAKE), -torch.sigmoid(FAKE - REAL).log())
     assert torch.allclose(loss.discriminator(REAL + 7, FAKE + 7), loss.discriminator(REAL, FAKE), atol=1e-6)
+
+
+def test_the_relativistic_loss_compares_each_score_with_a_group_of_others() -> None:
+    loss, groups = ADVERSARIAL.get("relativistic"), 3
+    real, fake = torch.randn(2, groups * relativistic.GROUP, generator=torch.Generator().manual_seed(0))
+    for play, own, other in ((loss.discriminator, real, fake), (loss.generator, fake, real)):
+        expected = [
+            torch.stack([-torch.sigmoid(own[i] - other[j]).log() for j in range(i % groups, len(other), groups)]).mean()
+            for i in range(len(own))
+        ]
+        assert torch.allclose(play(real, fake), torch.stack(expected), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL.names())

@@ -28,9 +28,9 @@ from tests.unit._runs import LOOP, PIXELS, TINY_GAN, one_thread
 
 __all__ = ["one_thread"]  # used by pytest
 
-N = 16
+N = 32  # its smallest part, eight samples, is a whole group of opponents
 GAN = [*TINY_GAN, *LOOP[:1], *LOOP[4:], f"training.batch_size={N}", "condition=none"]
-# the penalty's share of the smallest part, four samples, is a whole sample
+# the penalty's share of the smallest part is whole samples
 PLAIN_GAN = [*GAN, "method.generator.normalisation=none", "method.penalty_share=0.25"]
 VAE = [
     *("method=vae", "method.encoder.width=8", "method.decoder.width=8", "method.decoder.normalisation=none"),
@@ -185,6 +185,8 @@ def test_what_is_a_parts_own_is_said_where_a_batch_is_learned_in_parts(tmp_path:
 
     tiny_vae = ("method=vae", "method.encoder.width=8", "method.decoder.width=8")
     assert "in parts" not in plan(*TINY_GAN)
-    assert "in parts: batch normalisation is each part's own" in plan(*TINY_GAN, "training.accumulate=2")
+    whole, split = "training.batch_size=16", "training.accumulate=2"
+    assert "in parts: batch normalisation is each part's own" in plan(*TINY_GAN, whole, split)
+    assert "batch normalisation and each score's opponents are each part's own" in plan(*TINY_GAN, split)
     assert "in parts: batch normalisation, the best σ" in plan(*tiny_vae, "training.accumulate=2")
-    assert "in parts" not in plan(*TINY_GAN, "method.generator.normalisation=none", "training.accumulate=2")
+    assert "in parts" not in plan(*TINY_GAN, "method.generator.normalisation=none", whole, split)

@@ -375,6 +375,7 @@ def test_the_plan_names_nets_images_speed_looks_and_the_end(
     plan = next(words for words in said if words.startswith("plan:"))
     for told in ("width 8", "parameters", "1 minutes: about", "1,000 a second", "looks at", "checkpoint", "it ends at"):
         assert told in plan
+    assert "expected: 0." in plan
 
 
 def test_a_pace_forgets_what_was_no_learning_and_follows_a_change_within_a_few_windows() -> None:
@@ -405,3 +406,7 @@ def test_scaling_knows_when_a_width_pays_and_never_takes_it_back() -> None:
         paid = [scaling.pays(wider, narrower, 10**power) for power in range(3, 12)]
         assert paid == sorted(paid)
         assert paid[-1]
+    for times in (0.1, 1, 10):
+        here, later = (scaling.reach(48, 400_000, of_it) for of_it in (times, 2 * times))
+        assert later < here
+    assert scaling.reach(48, 400_000, 1) <= scaling.shortfall(48, 400_000)

@@ -35,7 +35,7 @@ class Config(Component):
     one's covariance takes in.
     """
 
-    components: int = Field(32, ge=1, le=1024)
+    components: int = Field(64, ge=1, le=1024)
     iterations: int = Field(20, ge=1, le=1000)
     shrinkage: float = Field(0.25, ge=0)
     steps: int = Field(8, ge=1, le=256)
