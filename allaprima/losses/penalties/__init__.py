@@ -1,7 +1,7 @@
 """Penalties on the discriminator's gradient with respect to samples.
 
 A file has ``penalty(score, real, fake, mix)`` → ``[N]`` and a ``WEIGHT`` that stands before it by default. ``score`` maps
-samples to scores ``[N]``; ``mix`` is uniform in [0, 1), ``[N]``, for those that need a random point.
+N samples, or twice as many that go together with the same N conditions, to their scores; ``mix`` is uniform in [0, 1), ``[N]``, for those that need a random point.
 """
 
 from collections.abc import Callable

@@ -9,4 +9,5 @@ WEIGHT = 3.0
 
 def penalty(score: Score, real: torch.Tensor, fake: torch.Tensor, mix: torch.Tensor) -> torch.Tensor:
     """½ (‖∇D(x)‖² + ‖∇D(G(z))‖²)."""
-    return 0.5 * (gradient_energy(score, real) + gradient_energy(score, fake))
+    of_real, of_fake = gradient_energy(score, torch.cat([real, fake])).chunk(2)  # one pass costs two thirds of two
+    return 0.5 * (of_real + of_fake)
