@@ -3,7 +3,7 @@
 A run succeeds when it ends with a generator whose figure on the validation split is finite and within ``--within`` times
 that of the median seed. With ``--set training.lr=1e-2``, ten times too high, the returns are what is looked at.
 
-    python benchmarks/stability.py datasets/sprites --images 20k [--seeds 5] [--recipe gan] [--set key=value ...]
+    python benchmarks/stability.py [datasets/sprites] --images 20k [--seeds 5] [--recipe gan] [--set key=value ...]
 
 A finished run is not trained again. The last line is JSON.
 """
@@ -20,9 +20,11 @@ from typing import Any
 
 import allaprima  # noqa: F401 - sets how threads wait, before they start
 from allaprima.core.errors import UserError
+from allaprima.data.prepare import PrepareConfig, prepare
 from allaprima.recipes import config_of
 from allaprima.training import command, stats
 
+BUILT_IN = Path("datasets/studies-32")
 WATCHED = "validation/kernel_distance"
 
 
@@ -62,7 +64,7 @@ def summarise(found: list[dict[str, Any]], within: float) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", type=Path, help="a prepared dataset")
+    parser.add_argument("dataset", type=Path, nargs="?", help="a prepared one; default: built-in pictures at 32 px")
     parser.add_argument("--images", default="20k", help="shown to each run")
     parser.add_argument("--seeds", type=int, default=5, help="0, 1, … of them")
     parser.add_argument("--recipe", default="gan")
@@ -70,6 +72,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="default: runs/stability/DATASET-RECIPE-IMAGES")
     parser.add_argument("--set", nargs="+", default=[], help="settings of the runs: key=value")
     asked = parser.parse_args()
+    if asked.dataset is None:
+        asked.dataset = BUILT_IN
+        prepare("studies", BUILT_IN, PrepareConfig(size=(32, 32), count=6_000))
     images, name = command.parse_count(asked.images), asked.dataset.resolve().name
     out = asked.out or Path("runs/stability") / f"{name}-{asked.recipe}-{images}"
     found = []

@@ -33,10 +33,12 @@ from allaprima.core.device import Device
 from allaprima.data.batch import Batch
 from allaprima.domains import Shape
 from allaprima.models.conditions import none
+from allaprima.training import planner
 from allaprima.training.config import RunConfig
 from allaprima.training.learner import Learner
 
 ROUNDS = 3
+PICTURES, USUAL_IMAGES = 10_000, 200_000  # what the nets' width and the batch are chosen for
 
 
 def forward_flops(net: nn.Module, *inputs: torch.Tensor) -> float:
@@ -179,6 +181,7 @@ def _wait(device: Device) -> None:
 def measure(method: str, size: int, device: Device, seconds: float, changes: Sequence[str]) -> dict[str, float]:
     """Medians over rounds, each with its own peak, so that a drifting machine drifts in both."""
     config = load(RunConfig, {}, [f"method={method}", "condition=none", *changes])
+    config = planner.for_images(config, PICTURES, USUAL_IMAGES).config
     shape, batch_size = Shape(3, (size, size)), config.training.batch_size
     learner = Learner(config, shape, none.Config(), device, seed=0)
     samples = (torch.rand(batch_size, 3, size, size) * 2 - 1).to(device.torch)

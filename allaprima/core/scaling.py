@@ -1,7 +1,7 @@
 """How far a method gets with nets of a width and a number of images: what the planner chooses by, told beside the method.
 
 The form is that of Hoffmann et al. 2022 ("Training compute-optimal large language models", eq. 2), a part that width takes
-away and a part that images take away; the numbers are measured, see ``LOG.md``.
+away and a part that images take away, both of a distance to real pictures; where the numbers come from, ``LOG.md`` tells.
 
 Use: ``Scaling().shortfall(48, 400_000)``.
 """
@@ -45,10 +45,6 @@ class Scaling:
         """Whether ``width`` gets further with ``images`` than ``narrower`` in the same time, on the machine of the log."""
         more = images * self.speed_ratio(narrower, width)
         return self.shortfall(width, images) < self.shortfall(narrower, more)
-
-    def reach(self, width: int, images: float, times: float) -> float:
-        """The least that is left to be wished for in ``times`` the time in which nets of ``width`` learn ``images``."""
-        return min(self.shortfall(one, times * images * self.speed_ratio(one, width)) for one in self.widths)
 
     def widest(self, pictures: int) -> int:
         """Beyond it ``pictures`` different ones are learned by heart rather than understood: a width for 1,000, √ of more."""

@@ -2,7 +2,8 @@
 
 A method's file has a ``Config`` whose ``build(shape, condition)`` gives a ``Method``; its class variable ``recommended``
 may say which ``lr``, ``beta1`` and ``beta2`` suit it, and ``searched`` where a search may look for its settings (core.spans).
-Where those can be ``auto``, ``settled(epochs)`` gives the Config with numbers in their place.
+Where those can be ``auto``, ``settled(epochs)`` gives the Config with numbers in their place; what the number of training
+pictures decides, ``for_pictures(count)`` does.
 """
 
 from __future__ import annotations
@@ -51,9 +52,12 @@ class Method(nn.Module):
     def exported(self) -> dict[str, nn.Module]:
         """The nets that leave training (their moving averages do): ``generator``, ``condition``, perhaps ``encoder``."""
 
-    @abstractmethod
     def replay(self, nets: dict[str, nn.Module], batch: Batch, random: torch.Generator) -> None:
-        """Run ``nets``, which are like the ``exported`` ones, forward on what a step would show them."""
+        """Run ``nets``, which are like the ``exported`` ones, forward on what a step would show them.
+
+        For nets with batch normalisation, whose statistics are measured in it.
+        """
+        raise NotImplementedError
 
     watched: frozenset[str] = frozenset()
 

@@ -48,7 +48,8 @@ class Adaptive(nn.Module):
         now = torch.stack([train - held_score.mean(), train - generated])
         self.differences.lerp_(now, 1 - MEMORY)
         # a constant step, as ADA's: what r exceeds its target by says little, whether it does says all
-        step = (progress - self.looked_at) / SPAN * torch.sign(self.overfitting() - self.target)
+        # a run that is extended, or begun from another, has gone back
+        step = (progress - self.looked_at).clamp_min(0) / SPAN * torch.sign(self.overfitting() - self.target)
         self.probability.add_(step).clamp_(0, MOST)
         self.looked_at.fill_(progress)
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 import torch
 from pydantic import Field
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from allaprima.core.config import Choice, Component, named
 from allaprima.core.errors import UserError
@@ -29,6 +30,7 @@ from allaprima.models.discriminators import DISCRIMINATORS
 from allaprima.models.discriminators._reconstruction import Decoder, error
 
 SHOWN = frozenset({"gap", "overfitting", "augmented"})  # names in the losses that nobody descends
+RECONSTRUCT, FEW_PICTURES = 1.0, 1_000  # below it a discriminator that must redraw what it saw learns less by heart
 DECODED_SIDE = 32  # pixels at most of what is reconstructed: the trunk has halved finer details away
 
 
@@ -40,7 +42,8 @@ class Config(Component):
     ``augment_probability`` over the first half of the run; ``auto`` takes more the oftener the run shows each picture, for
     that is what a discriminator learns by heart; ``adaptive`` lets it rise while that is seen to happen, until held-out
     pictures score ``augment_target`` of the way from training pictures to generated ones (``_adaptive``). ``reconstruct``: the
-    weight of a reconstruction of real samples from what the discriminator has kept of them (FastGAN, Liu et al. 2021).
+    weight of a reconstruction of real samples from what the discriminator has kept of them (FastGAN, Liu et al. 2021);
+    ``auto`` asks for it where pictures are few.
     ``freeze``: the discriminator's lowest layers, which stay as a run begun with ``--from`` found them (FreezeD, Mo et al.
     2020).
     """
@@ -54,7 +57,7 @@ class Config(Component):
     augment: list[Annotated[str, named(AUGMENT)]] = ["colour", "translation", "cutout"]
     augment_probability: Annotated[float, Field(ge=0, le=1)] | Literal["auto", "adaptive"] = "auto"
     augment_target: float = Field(0.5, gt=0, lt=1)
-    reconstruct: float = Field(0.0, ge=0)
+    reconstruct: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
     freeze: int = Field(0, ge=0)
 
     @property
@@ -62,6 +65,13 @@ class Config(Component):
         """What ``auto`` comes to: the discriminator's own wish, else the loss's."""
         own = getattr(self.discriminator, "PENALTY", ADVERSARIAL.get(self.loss).PENALTY)
         return own if self.penalty == "auto" else self.penalty
+
+    def for_pictures(self, count: int) -> Self:
+        """What is ``auto`` because the number of training pictures decides it, as a number."""
+        if self.reconstruct != "auto":
+            return self
+        wanted = count < FEW_PICTURES and getattr(self.discriminator, "REDRAWS", True)
+        return self.model_copy(update={"reconstruct": RECONSTRUCT if wanted else 0.0})
 
     def settled(self, epochs: float) -> Self:
         """Every ``auto`` as the number that it comes to in a run that shows each picture ``epochs`` times."""
@@ -84,7 +94,7 @@ class Adversary(nn.Module):
         self.penalty = PENALTIES.get(config.penalty_name)
         self.gamma = self.penalty.WEIGHT if config.penalty_weight == "auto" else config.penalty_weight
         # whether a sample's score depends on the others of its batch
-        self.over_batch = getattr(config.discriminator, "normalisation", "none") == "batch"
+        self.over_batch = any(isinstance(layer, _BatchNorm) for layer in self.discriminator.modules())
         if self.gamma and self.over_batch:
             raise UserError(
                 "A gradient penalty does not fit a discriminator with batch normalisation: its samples are not independent",
@@ -92,7 +102,9 @@ class Adversary(nn.Module):
             )
 
         self.adaptive = Adaptive(config.augment_target) if config.augment_probability == "adaptive" else None
-        self.decoder = self._decoder(shape) if config.reconstruct else None
+        # ``auto`` is left where nobody has said how many pictures there are
+        self.redrawn = 0.0 if config.reconstruct == "auto" else config.reconstruct
+        self.decoder = self._decoder(shape) if self.redrawn else None
 
     def _decoder(self, shape: Shape) -> Decoder:
         with torch.no_grad():
@@ -129,7 +141,7 @@ class Adversary(nn.Module):
         if self.gamma:
             losses["penalty"] = self._penalty(real, fake, label, moment)
         if self.decoder is not None:
-            losses["redrawn"] = self.config.reconstruct * mean(error(real, self.decoder(grids[-1])))
+            losses["redrawn"] = self.redrawn * mean(error(real, self.decoder(grids[-1])))
         if self.adaptive is not None:
             self.adaptive.note(real_score, fake_score)
             losses["overfitting"] = self.adaptive.overfitting()

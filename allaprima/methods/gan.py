@@ -103,7 +103,8 @@ class Gan(Method):
         nets["generator"](z, nets["condition"](label_of(batch)))
 
     def taken_over_batch(self, part: int) -> list[str]:
-        return self.adversary.taken_over_batch(part)
+        matched = ["the features that are matched"] if self.perceptual is not None else []
+        return [*self.adversary.taken_over_batch(part), *matched]
 
     def step(self, phase: str, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
         return {"discriminator": self._discriminator, "generator": self._generator}[phase](batch, moment)

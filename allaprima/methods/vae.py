@@ -45,6 +45,7 @@ class OpponentConfig(AdversaryConfig):
     """
 
     discriminator: Annotated[Any, Choice(DISCRIMINATORS)] = {"name": "residual", "width": 16, "max_width": 128}
+    reconstruct: Annotated[float, Field(ge=0)] = 0.0  # the encoder and the decoder redraw pictures already
     share: float = Field(0.25, gt=0, le=1)
     spread: float = Field(0.8, ge=0, le=1)
 
@@ -140,7 +141,9 @@ class Vae(Method):
     def taken_over_batch(self, part: int) -> list[str]:
         named = getattr(RECONSTRUCTION.get(self.config.reconstruction), "OVER_BATCH", None)
         found = [*([named] if named else []), *(["free bits"] if self.config.free_bits else [])]
-        return [*found, *(["the latents between others that the opponent sees"] if self.opponent is not None else [])]
+        if self.opponent is None:
+            return found
+        return [*found, "the latents between others", *self.opponent.taken_over_batch(self._count(part))]
 
     def step(self, phase: str, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
         return {"autoencoder": self._autoencoder, "discriminator": self._discriminator}[phase](batch, moment)

@@ -34,7 +34,7 @@ class Watch:
         self._fine = torch.ones((), dtype=torch.bool, device=device)
 
     def judge(self, phase: str, total: torch.Tensor, norm: torch.Tensor, step_number: int) -> torch.Tensor:
-        """Whether a step may be taken, a boolean scalar: ``total`` is the sum of all losses, ``norm`` the gradient's."""
+        """Whether a step may be taken, a boolean scalar: ``total`` is what the phase descends, ``norm`` the gradient's."""
         finite = norm.isfinite() & total.isfinite()
         usual, level, first = self.usual_norm[phase], self.usual_loss[phase], self.first_loss[phase]
         # a phase may join late: its first loss is the first that it has

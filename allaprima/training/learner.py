@@ -152,7 +152,7 @@ class Learner:
         moved = [buffer.data for buffer in self.buffers if buffer.is_floating_point()]
         self.group.mean_([*gradients, *losses.values(), *moved])
         norm = nn.utils.get_total_norm(gradients)
-        fine = self.watch.judge(phase, torch.stack(list(losses.values())).sum(), norm, self.step_number)
+        fine = self.watch.judge(phase, self._descended(losses), norm, self.step_number)
         training = self.config.training
         if training.clip is not None:
             torch._foreach_mul_(gradients, (training.clip / norm).clamp(max=1.0))
@@ -174,12 +174,15 @@ class Learner:
                 moment = replace(moment, random=self._stream(phase))
             with part.within(self.group.part).draws(), self.device.autocast():
                 losses = self.method.step(phase, part.of(batch), moment)
-            descended = torch.stack([loss for name, loss in losses.items() if name not in self.method.watched]).sum()
-            (descended / count).backward()
+            (self._descended(losses) / count).backward()
             for name, loss in losses.items():
                 share = loss.detach().float() / count
                 shown[name] = shown[name] + share if name in shown else share
         return shown
+
+    def _descended(self, losses: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The sum of those that are not only shown."""
+        return torch.stack([loss for name, loss in losses.items() if name not in self.method.watched]).sum()
 
     # -- the whole state --------------------------------------------------------------------------------------------
 

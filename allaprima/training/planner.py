@@ -27,7 +27,7 @@ SMALLEST_BATCH = 8
 WARM_UP_SHARE, MOST_WARM_UP = 0.1, 4_000  # of the images; images
 MOST_LOOKS, LOOKS, LOOKS_AT = 40, 10, 180_000  # ten looks at 180,000 images, with the cube root of the images
 SECONDS_BETWEEN_LOOKS = 20.0
-LOOK_IMAGES = FEWEST_SAMPLES + 256  # what a look costs at least, in images learned: the samples, the grid, the figures
+LOOK_IMAGES = FEWEST_SAMPLES + 640  # what a look costs at least, in images learned: samples, grid, figures, statistics
 CHECKPOINT_SHARE, CHECKPOINT_SECONDS = 0.05, (20.0, 300.0)
 TRUNK_GRIDS = 4  # the widest layer is this many times the narrowest, unless that is less than the nets' own limit
 

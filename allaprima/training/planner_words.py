@@ -69,11 +69,10 @@ def _expectation(session: Session) -> Iterator[str]:
     scaling, width = planner.scaling_of(config), planner.width_of(config)
     if scaling is None or width is None or images < USEFUL_IMAGES:
         return
-    here = scaling.shortfall(width, images)
-    tenth, tenfold = (scaling.reach(width, images, times) for times in (0.1, 10))
+    tenth, here, tenfold = (scaling.shortfall(width, images * times) for times in (0.1, 1, 10))
     yield (
-        f"expected: {here / tenth:.2f} of the distance to real pictures that a tenth of the budget would leave;"
-        f" ten times the budget would leave {tenfold / here:.2f} of this run's"
+        f"expected: {here / tenth:.2f} of the distance to real pictures that a tenth of the budget would leave these nets;"
+        f" ten times the budget would leave them {tenfold / here:.2f} of this run's"
     )
 
 

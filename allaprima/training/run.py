@@ -174,4 +174,8 @@ def resolve(config: RunConfig, dataset: Dataset) -> RunConfig:
         training = training.model_copy(update={"mirror": "on" if looks_mirrored(dataset) else "off"})
     if training.mirror == "on" and "flip" not in training.augment:
         training = training.model_copy(update={"augment": [*training.augment, "flip"]})
-    return config.model_copy(update={"condition": condition_of(config, dataset).component_name(), "training": training})
+    method = config.method
+    if hasattr(method, "for_pictures"):
+        method = method.for_pictures(len(dataset.indices("train")))
+    condition = condition_of(config, dataset).component_name()
+    return config.model_copy(update={"method": method, "condition": condition, "training": training})

@@ -1,8 +1,8 @@
 """Batch normalisation's running statistics for averaged weights, which have never seen a batch: they are measured anew.
 
 Those that training keeps belong to the last weights, not to their average, and are the mean of a few batches only (Izmailov et
-al. 2018, "Averaging weights leads to wider optima", section 3.3). It matters most early in a run: a fifth less distance
-there, a few hundredths at its end.
+al. 2018, "Averaging weights leads to wider optima", section 3.2). It matters most early in a run, little at its end
+(``LOG.md``).
 
 Use: ``nets = with_own_statistics(run, learner)``.
 """
@@ -40,10 +40,13 @@ def with_own_statistics(run: Run, learner: Learner) -> dict[str, nn.Module]:
         norm.train()
     device, seed = learner.device, run.config.seed
     loader = Loader(run.dataset, "train", BATCH_SIZE, seed, device.torch)
-    with torch.no_grad(), device.autocast():
-        for step in range(BATCHES):
-            learner.method.replay(nets, loader.batch(step), torch_stream(seed, "statistics", step, device=device.torch))
-    loader.close()
+    try:
+        with torch.no_grad(), device.autocast():
+            for step in range(BATCHES):
+                random = torch_stream(seed, "statistics", step, device=device.torch)
+                learner.method.replay(nets, loader.batch(step), random)
+    finally:
+        loader.close()
     for norm, momentum in zip(norms, usual, strict=True):
         norm.momentum = momentum
         norm.eval()

@@ -47,7 +47,9 @@ class Fit:
 
     def take_opponent(self, weights: Tensors) -> bool:
         """The weights of a checkpoint that no bundle holds, the discriminator's. Returns whether they fit."""
-        own = {key for key in self.wanted if key.startswith("adversary.")}
+        # how much to augment is learned anew, and what redraws pictures may be new
+        anew = ("adversary.adaptive.", "adversary.decoder.")
+        own = {key for key in self.wanted if key.startswith("adversary.") and not key.startswith(anew)}
         found: dict[str, torch.Tensor] = {}
         for key in own - {"adversary.condition.weight"}:
             fresh = self.wanted[key]

@@ -17,12 +17,14 @@ from allaprima.data.dataset import Dataset
 from allaprima.losses.features import matching, perceptual
 from allaprima.methods import METHODS, Moment
 from allaprima.methods._adaptive import MOST, SPAN, STEPS_BETWEEN_LOOKS, Adaptive
+from allaprima.methods._adversary import FEW_PICTURES, RECONSTRUCT
 from allaprima.models.conditions import CONDITIONS
 from allaprima.models.discriminators import DISCRIMINATORS
 from allaprima.models.discriminators._reconstruction import Decoder, error
 from allaprima.training import checkpoint, command
 from allaprima.training.config import RunConfig
 from allaprima.training.learner import Learner
+from allaprima.training.run import read_config
 from tests.contracts.tiny import SHAPES, small
 from tests.unit._runs import LOOP, PIXELS, TINY_GAN, one_thread
 
@@ -217,3 +219,16 @@ def test_freezing_more_than_a_discriminator_has_leaves_its_last_weighing_to_lear
 def test_a_probability_that_is_none_is_refused(value: Any) -> None:
     with pytest.raises(UserError, match="augment_probability"):
         load(RunConfig, {}, [f"method.augment_probability={value}"])
+
+
+def test_a_discriminator_redraws_where_pictures_are_few_unless_a_person_decides(
+    tmp_path: Path, tiny_dataset: Path
+) -> None:
+    method = load(RunConfig, {}, ["method=gan"]).method
+    assert method.for_pictures(FEW_PICTURES - 1).reconstruct == RECONSTRUCT
+    assert method.for_pictures(FEW_PICTURES).reconstruct == 0
+    chosen = load(RunConfig, {}, ["method.reconstruct=0.3"]).method
+    assert chosen.for_pictures(10).reconstruct == 0.3
+    tensors = run(tmp_path / "run", tiny_dataset, images=8)  # some hundred pictures
+    assert any(key.startswith("method.adversary.decoder.") for key in tensors)
+    assert read_config(tmp_path / "run").method.reconstruct == RECONSTRUCT

@@ -46,7 +46,9 @@ def test_the_statistics_are_those_of_the_averaged_weights(changes: list[str], ti
     nets = with_own_statistics(run, learner)
     assert norms(nets)
     for name, net in nets.items():
-        assert all(torch.equal(a, b) for a, b in zip(net.parameters(), learner.ema.nets[name].parameters(), strict=True))
+        assert all(
+            torch.equal(a, b) for a, b in zip(net.parameters(), learner.ema.nets[name].parameters(), strict=True)
+        )
     # a net that normalises by the batch at hand, on a batch as large as all that was measured, paints nearly the same
     of_batch = copy.deepcopy(nets)
     z = torch.randn(BATCHES * BATCH_SIZE, learner.method.latent_dim, generator=torch.Generator().manual_seed(1))

@@ -1,7 +1,8 @@
 """Penalties on the discriminator's gradient with respect to samples.
 
-A file has ``penalty(score, real, fake, mix)`` → ``[N]`` and a ``WEIGHT`` that stands before it by default. ``score`` maps
-N samples, or twice as many that go together with the same N conditions, to their scores; ``mix`` is uniform in [0, 1), ``[N]``, for those that need a random point.
+A file has ``penalty(score, real, fake, mix)`` → ``[N]`` and a ``WEIGHT`` that stands before it by default. ``score`` maps N
+samples to their scores ``[N]``, and twice N as those of the same N conditions; ``mix`` is uniform in [0, 1), ``[N]``, for those
+that need a random point.
 """
 
 from collections.abc import Callable

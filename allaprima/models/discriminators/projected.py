@@ -43,6 +43,7 @@ class Config(Component):
 
     # Spectral normalisation keeps the heads smooth; a penalty on pixels would cost a second pass back through the network.
     PENALTY: ClassVar[str] = "none"
+    REDRAWS: ClassVar[bool] = False  # what it keeps of a picture is fixed: to redraw it would teach it nothing
 
     features: Annotated[str, named(PRETRAINED)] = "inception"
     weights: Path | None = None

@@ -1,4 +1,4 @@
-"""The default encoder: the residual discriminator's trunk with two heads, mean and log variance."""
+"""The residual discriminator's trunk with two heads, mean and log variance."""
 
 from __future__ import annotations
 
