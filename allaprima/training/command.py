@@ -108,8 +108,8 @@ def _lead(
         run = _go_on(runs.open_run(folder, dataset), config, changes)
     else:
         runs.check(config, dataset)
-        start = transfer.prepare(origin, config, dataset, along) if origin is not None else None
         run = runs.Run(folder, runs.resolve(config, dataset), dataset)
+        start = transfer.prepare(origin, run.config, dataset, along) if origin is not None else None
     with claim_folder(folder):  # nothing is written into a run that another process holds
         if start is not None:
             transfer.write(folder, start)

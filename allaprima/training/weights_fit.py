@@ -47,15 +47,15 @@ class Fit:
 
     def take_opponent(self, weights: Tensors) -> bool:
         """The weights of a checkpoint that no bundle holds, the discriminator's. Returns whether they fit."""
-        # how much to augment is learned anew, and what redraws pictures may be new
-        anew = ("adversary.adaptive.", "adversary.decoder.")
-        own = {key for key in self.wanted if key.startswith("adversary.") and not key.startswith(anew)}
+        # how much to augment is learned anew
+        own = {k for k in self.wanted if k.startswith("adversary.") and not k.startswith("adversary.adaptive.")}
         found: dict[str, torch.Tensor] = {}
         for key in own - {"adversary.condition.weight"}:
             fresh = self.wanted[key]
             if key in weights and weights[key].shape == fresh.shape:
                 found[key] = weights[key]
-            elif not key.endswith("projection.weight"):  # of a condition that is new: it stays fresh
+            # of a condition that is new, or of a discriminator that did not have to redraw pictures: it stays fresh
+            elif not key.endswith("projection.weight") and not key.startswith("adversary.decoder."):
                 return False
         self.tensors |= found
         self._take_table(

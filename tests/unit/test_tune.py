@@ -84,7 +84,8 @@ def test_the_first_trial_has_the_defaults_and_the_others_have_not(whole: tuple[P
     folder, found = whole
     configs = [runs.read_config(folder / "trials" / f"{number:03d}") for number in range(3)]
     defaults = asked().config.with_recommended()
-    assert configs[0].method == defaults.method
+    pictures = len(runs.open_run(folder / "trials" / "000").dataset.indices("train"))
+    assert configs[0].method == defaults.method.for_pictures(pictures)
     assert configs[0].training.lr == defaults.training.lr
     for row, config in zip(found.rows[1:], configs[1:], strict=True):
         assert config != configs[0]
@@ -252,15 +253,15 @@ def test_settings_that_do_not_learn_are_cut_short_and_the_images_saved(
     config = METHODS.get("gan").Config
     monkeypatch.setattr(config, "searched", {**dict.fromkeys(trials.COMMON), "training.lr": OneOf((1e-9,))})
     monkeypatch.setattr(trials, "UNCUT_TRIALS", 1)
-    found = tune(dataset, tmp_path / "search", asked("training.ticks=5", trials=6, images=320), quiet)
+    found = tune(dataset, tmp_path / "search", asked("training.ticks=5", trials=6, images=960), quiet)
     assert found is not None
     cut = [row for row in found.rows if row.figure is None]
     assert cut
     assert cut == [row for row in found.rows if row.settings["training.lr"] == 1e-9]  # the others repeat the defaults
     for row in cut:
         seen = stats.read(tmp_path / "search" / "trials" / f"{row.number:03d}")[-1]["num_images_seen"]
-        assert 0.4 <= row.share == pytest.approx(seen / 320)
-        assert seen < 320
+        assert 0.4 <= row.share == pytest.approx(seen / 960)
+        assert seen < 960
 
 
 # -- what is searched -----------------------------------------------------------------------------------------------------
