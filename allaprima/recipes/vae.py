@@ -1,9 +1,9 @@
 """A σ-VAE with a fitted prior and an opponent for the last half: it has an encoder, so pictures can be put in, and a
 likelihood. Its samples are softer than a GAN's.
 
-``allaprima train DATASET RUN --recipe vae --minutes 10``. One Zen4 core shows it about 2,300 images a second at 32 px, half as
-many with the opponent. After 80 seconds of it samples from the Gaussian mixture reach Fréchet distances of 35 (Fashion-MNIST)
-and 33 (sprites) on the race's ``domain`` features and the validation split; 46 and 44 in the same time without the opponent.
+``allaprima train DATASET RUN --recipe vae --minutes 10``. To expect from ten minutes of one core of the log's second machine,
+which shows it about 900 images a second at 32 px, Fréchet distance on the race's features against the test split (``LOG.md``):
+38 on Fashion-MNIST, 32 on sprites; real pictures have 1 and 3.
 """
 
 from __future__ import annotations
