@@ -1,5 +1,5 @@
-"""Judging a moment of a run: samples of its moving averages are painted and measured, a grid of them is shown, and the best
-moment becomes the bundle.
+"""Judging a moment of a run: samples of its moving averages are painted and measured, a grid of them is shown, and the moment
+to be kept becomes the bundle.
 
 Use: ``figures, words = Judge(run, validator).judge(learner, course)``.
 """
@@ -33,13 +33,13 @@ class Judge:
         grid = publish.sample_grid(bundle)
         publish.write_grid(grid, self.run.folder / "samples" / f"{seen:09d}.png")
         watched = figures[best.watch]
-        is_best = best.offer(watched, seen)
-        if is_best:
+        is_kept = best.offer(watched, seen)
+        if is_kept:
             made = publish.provenance(self.run, seen, used, figures)
             bundle, fields = publish.retold(bundle, fields, made)
             publish.write_bundle(self.run, bundle, fields, grid)
         course.allowance.spend(time.monotonic() - begun)
-        return figures, f"{best.watch.replace('_', ' ')} {watched:.4f}{'  best so far' if is_best else ''}"
+        return figures, f"{best.watch.replace('_', ' ')} {watched:.4f}{'  kept' if is_kept else ''}"
 
     def figures(self, bundle: Bundle, samples: int) -> dict[str, float]:
         """Of so many samples that ``bundle`` paints, and of its encoder where it has one."""

@@ -136,6 +136,8 @@ def _prepare(run: Run, began: float, say: Callable[[str], None], group: Group) -
         rate = 0.0 if config.budget.minutes is None else _speed(run, device, group)
         _extend(course, config, learner.num_images_seen, rate)
     course.settle_samples(config.training)
+    if validator is not None:
+        course.best.grain = validator.grain()
     session.course = group.same(course)
     say(describe(session, choice, began, resumed))
     return session

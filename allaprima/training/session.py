@@ -285,7 +285,10 @@ class Session:
     def _begin_anew(self) -> None:
         self.learner = Learner.of(self.run, self.learner.device, self.group)
         transfer.begin(self.learner, self.run.folder)
-        self.course.best, self.course.health, self.course.tick = Best(self.course.best.watch), Health(), 0
+        self.course.best, self.course.health, self.course.tick = self._no_best(), Health(), 0
+
+    def _no_best(self) -> Best:
+        return Best(self.course.best.watch, grain=self.course.best.grain)
 
 
 def _silent(*_: Any, **__: Any) -> None:

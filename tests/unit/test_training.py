@@ -423,6 +423,14 @@ def test_early_stopping_waits_for_its_patience_and_keeps_the_best() -> None:
     assert not best.is_hopeless(0)
 
 
+def test_of_moments_that_differ_by_chance_the_latest_is_kept() -> None:
+    best = Best(grain=0.1)
+    offered = [best.offer(figure, seen) for seen, figure in enumerate([3.0, 2.0, 2.2, 2.05, float("nan"), 2.09, 2.11])]
+    assert offered == [True, True, False, True, False, True, False]
+    assert (best.figure, best.kept, best.num_images_seen, best.ticks_since) == (2.0, 2.09, 5, 5)
+    assert best.describe() == "kernel distance 2.0900"
+
+
 @pytest.mark.parametrize("figure", [float("nan"), float("inf")])
 def test_a_figure_that_is_not_finite_is_never_the_best(figure: float) -> None:
     best = Best()

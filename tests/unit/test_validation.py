@@ -182,6 +182,30 @@ def test_the_figures_are_those_of_the_metrics_on_the_validation_pictures(picture
     assert watched["frechet_distance"] == pytest.approx(frechet_distance(real, painted))
 
 
+def test_the_grain_is_how_much_the_distance_of_one_generator_moves_with_the_pictures(pictures: Path) -> None:
+    validator = Validator(
+        Dataset.open(pictures), DEVICE, FEATURES.get("pixels").load_or_train(Dataset.open(pictures), DEVICE)
+    )
+    draw = torch.Generator().manual_seed(0)
+    painted = torch.randn(2000, 16, generator=draw)
+
+    def spread_with(count: int) -> tuple[float, float]:
+        """Of the distance over many sets of so many pictures, and the mean of what each of them says of itself."""
+        distances, told = [], []
+        for _ in range(60):
+            validator._real = torch.randn(count, 16, generator=draw)
+            distances.append(mmd2(validator._real, painted))
+            told.append(validator.grain())
+        return float(torch.tensor(distances).std()), sum(told) / len(told)
+
+    for count in (64, 256):
+        actual, told = spread_with(count)
+        assert 0.5 * actual < told < 2 * actual
+    validator._real = torch.randn(8, 16, generator=draw)
+    assert validator.grain() == 0
+    assert Validator(validator._dataset, DEVICE, validator.features, "coverage").grain() == 0
+
+
 def test_frechet_distance_is_given_where_there_are_more_pictures_than_dimensions(tmp_path: Path) -> None:
     write_tiny_dataset(tmp_path / "d", count=2100)
     dataset = Dataset.open(tmp_path / "d")
