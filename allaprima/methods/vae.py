@@ -136,7 +136,8 @@ class Vae(Method):
 
     def replay(self, nets: dict[str, nn.Module], batch: Batch, random: torch.Generator) -> None:
         y = nets["condition"](label_of(batch))
-        nets["generator"](draw(*nets["encoder"](batch.samples, y), random), y)
+        mean_z, log_variance = nets["encoder"](batch.samples, y)
+        nets["generator"](draw(mean_z, log_variance, random), y)
 
     def taken_over_batch(self, part: int) -> list[str]:
         named = getattr(RECONSTRUCTION.get(self.config.reconstruction), "OVER_BATCH", None)

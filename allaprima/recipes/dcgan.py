@@ -14,8 +14,14 @@ from allaprima.training.config import RunConfig
 
 def config(minutes: float = 10.0) -> RunConfig:
     """The article's settings, for ``minutes`` of 2 CPU cores."""
-    method = {"name": "gan", "generator": "dcgan", "discriminator": "dcgan", "loss": "non_saturating"}
-    method |= {"augment": [], "reconstruct": 0.0}
+    method = {
+        "name": "gan",
+        "generator": "dcgan",
+        "discriminator": "dcgan",
+        "loss": "non_saturating",
+        "augment": [],
+        "reconstruct": 0.0,
+    }
     training = {
         "batch_size": 128,
         "lr": 2e-4,
