@@ -5,8 +5,8 @@ covering every mode pays: the game has no bad local minima where the generator d
 
 The expectation is over independent pairs, and every pair of a batch is one. So each score is compared with those of a group
 of others rather than with a single one: the same expectation with less noise, for nothing (a two-sample U-statistic,
-Hoeffding 1948), and a fifth less distance after equal images (``LOG.md``). With conditions it is the game of the joint
-distributions of picture and condition: opponents may be of another class.
+Hoeffding 1948), and, without labels, a fifth less distance after equal images (``LOG.md``). With conditions it is the game of
+the joint distributions of picture and condition: opponents may be of another class.
 """
 
 import math
