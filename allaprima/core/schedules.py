@@ -1,18 +1,32 @@
-"""How a setting changes over a run: functions of progress in [0, 1], never of steps or hours."""
+"""How a setting changes over a run: functions of progress in [0, 1], never of steps or hours.
+
+Progress may be a scalar tensor, and the value is one then: a recorded step (``training.recording``) reads it anew.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+
+Progress = TypeVar("Progress", float, "torch.Tensor")
 
 
-def cosine(start: float, end: float, progress: float) -> float:
+def cosine(start: float, end: float, progress: Progress) -> Progress:
     """Half a cosine from ``start`` at 0 to ``end`` at 1 (Loshchilov, Hutter 2017)."""
-    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * min(max(progress, 0.0), 1.0)))
+    if isinstance(progress, int | float):
+        return end + (start - end) * 0.5 * (1 + math.cos(math.pi * min(max(progress, 0.0), 1.0)))
+    return end + (start - end) * 0.5 * (1 + (math.pi * progress.clamp(0, 1)).cos())
 
 
-def linear(start: float, end: float, progress: float) -> float:
+def linear(start: float, end: float, progress: Progress) -> Progress:
     """A straight line from ``start`` at 0 to ``end`` at 1."""
-    return start + (end - start) * min(max(progress, 0.0), 1.0)
+    if isinstance(progress, int | float):
+        return start + (end - start) * min(max(progress, 0.0), 1.0)
+    return start + (end - start) * progress.clamp(0, 1)
 
 
 def constant(start: float, end: float, progress: float) -> float:
@@ -25,4 +39,8 @@ def warm_cosine(peak: float, progress: float, warm: float) -> float:
     return peak * min(1.0, progress / warm + 0.02) * cosine(1.0, 0.0, progress)
 
 
-SCHEDULES = {"cosine": cosine, "linear": linear, "constant": constant}
+SCHEDULES: dict[str, Callable[[float, float, float], float]] = {
+    "cosine": cosine,
+    "linear": linear,
+    "constant": constant,
+}

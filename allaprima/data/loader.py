@@ -57,6 +57,8 @@ class Loader:
         # a GPU's queue is filled by this very thread: there even small batches are gathered beside it
         ahead = bytes_per_batch >= PREFETCH_BYTES or self.device.type == "cuda"
         self._ahead = ThreadPoolExecutor(1, "loader") if ahead else None
+        # copies go beside the computation, not into its queue
+        self._copies = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         self._next: tuple[int, Future[Batch]] | None = None
 
     @property
@@ -71,6 +73,9 @@ class Loader:
         waiting, self._next = self._next, None
         ready = waiting[1].result() if waiting and waiting[0] == step else self._make(step)
         self._next = (step + 1, self._ahead.submit(self._make, step + 1))
+        if self._copies is not None:
+            for tensor in (ready.samples, ready.ids, *ready.conditions.values()):
+                tensor.record_stream(torch.cuda.current_stream(self.device))  # its memory is not given away too soon
         return ready
 
     def ids(self, step: int) -> np.ndarray:
@@ -91,7 +96,12 @@ class Loader:
             self._ahead, self._next = None, None
 
     def _make(self, step: int) -> Batch:
-        return self._gather(self.ids(step))
+        if self._copies is None:
+            return self._gather(self.ids(step))
+        with torch.cuda.stream(self._copies):
+            batch = self._gather(self.ids(step))
+        self._copies.synchronize()  # this thread alone waits, one batch ahead
+        return batch
 
     def _permutation(self, epoch: int) -> np.ndarray:
         return numpy_stream(self.seed, f"order/{self.split}", epoch).permutation(len(self._places))

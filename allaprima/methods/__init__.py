@@ -9,8 +9,9 @@ pictures decides, ``for_pictures(count)`` does.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,12 +26,19 @@ METHODS = Catalog("method", __name__)
 class Moment:
     """When a step happens: ``progress`` through the planned images in [0, 1], and the step's own random stream.
 
-    ``epochs``: how often the whole plan shows each training picture.
+    ``epochs``: how often the whole plan shows each training picture. ``dial``: ``progress`` as a scalar on the device, where
+    a step is recorded and played back; what grows with ``now`` then goes on growing, what is decided by ``progress`` stays.
     """
 
     progress: float
     random: torch.Generator
     epochs: float = 1.0
+    dial: torch.Tensor | None = None
+
+    @property
+    def now(self) -> Any:
+        """``progress`` for schedules: a float, or the scalar tensor that it is on the device."""
+        return self.progress if self.dial is None else self.dial
 
 
 class Method(nn.Module):
@@ -77,6 +85,12 @@ class Method(nn.Module):
     def pace(self, phase: str, moment: Moment) -> float:
         """What the learning rate of a phase is multiplied by at this moment; 0 leaves the phase out: it costs nothing."""
         return 1.0
+
+    def course(self, moment: Moment) -> Hashable:
+        """What a step's way depends on besides the phases that take part: steps with the same one may be recordings of each
+        other. For whatever a step decides by ``moment.progress`` or takes from ``moment.epochs``.
+        """
+        return None
 
 
 def mean(per_sample: torch.Tensor) -> torch.Tensor:

@@ -125,11 +125,17 @@ class Adversary(nn.Module):
 
     def augment(self, samples: torch.Tensor, moment: Moment) -> torch.Tensor:
         """DiffAugment at this moment's probability."""
-        asked = self.config.augment_probability
         if self.adaptive is not None:
             return apply(self.config.augment, samples, self.adaptive.probability, moment.random)
-        final = automatic_probability(moment.epochs) if isinstance(asked, str) else asked
-        return apply(self.config.augment, samples, cosine(0.0, final, 2 * moment.progress), moment.random)
+        final = self.final_probability(moment)
+        return (
+            apply(self.config.augment, samples, cosine(0.0, final, 2 * moment.now), moment.random) if final else samples
+        )
+
+    def final_probability(self, moment: Moment) -> float:
+        """What DiffAugment's probability rises to: a step's course depends on it."""
+        asked = self.config.augment_probability
+        return automatic_probability(moment.epochs) if isinstance(asked, str) else asked
 
     def learn(
         self, real: torch.Tensor, fake: torch.Tensor, label: torch.Tensor, moment: Moment
@@ -188,12 +194,13 @@ class Adversary(nn.Module):
 
         energy = self.penalty.penalty(score, real[:few], fake[:few], mix)
         # R3GAN lets γ fall with the learning rate; in runs of minutes the discriminator then runs ahead (LOG.md)
-        return cosine(self.gamma, self.gamma * self.config.penalty_end, moment.progress) * mean(energy)
+        return cosine(self.gamma, self.gamma * self.config.penalty_end, moment.now) * mean(energy)
 
 
 def automatic_probability(epochs: float) -> float:
-    """DiffAugment's final probability: none up to 20 epochs, .15 more with every doubling, at most a half.
+    """DiffAugment's final probability: none up to 20 epochs, .15 more with every doubling, at most a half. In hundredths, so
+    that a plan that the clock moves a little leaves it alone.
 
     It costs quality where data are plenty and saves small sets from being learned by heart (Zhao et al. 2020, table 3).
     """
-    return min(0.5, 0.15 * max(0.0, math.log2(max(epochs, 1e-9) / 20)))
+    return round(min(0.5, 0.15 * max(0.0, math.log2(max(epochs, 1e-9) / 20))), 2)

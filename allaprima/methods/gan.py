@@ -7,7 +7,7 @@ residual nets. ``generator=dcgan discriminator=dcgan loss=non_saturating`` is th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -94,6 +94,9 @@ class Gan(Method):
 
     def pace(self, phase: str, moment: Moment) -> float:
         return 0.0 if phase == "generator" and moment.progress < self.config.head_start else 1.0
+
+    def course(self, moment: Moment) -> Hashable:
+        return self.adversary.final_probability(moment)
 
     def exported(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "condition": self.condition}

@@ -10,7 +10,7 @@ ask of it: that pictures from between the posteriors, where such a prior draws f
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -127,6 +127,9 @@ class Vae(Method):
     def pace(self, phase: str, moment: Moment) -> float:
         return 0.0 if phase == "discriminator" and not self._has_joined(moment) else 1.0
 
+    def course(self, moment: Moment) -> Hashable:
+        return None if self.opponent is None else self.opponent.final_probability(moment)
+
     def exported(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "condition": self.condition, "encoder": self.encoder}
 
@@ -160,7 +163,7 @@ class Vae(Method):
         decoded = self.generator(z, y).float()
         beta = self.config.beta
         if self.config.warm_up:
-            beta = linear(0.0, beta, moment.progress / self.config.warm_up)
+            beta = linear(0.0, beta, moment.now / self.config.warm_up)
         losses = {
             "reconstruction": mean(self.reconstruction(batch.samples, decoded)),
             "kl": beta * mean(kl_to_standard_normal(mean_z, log_variance, self.config.free_bits)),

@@ -25,7 +25,6 @@ class Watch:
     """
 
     def __init__(self, phases: Sequence[str], device: torch.device) -> None:
-        self.device = device
         self.usual_norm = {phase: torch.zeros((), device=device) for phase in phases}
         self.first_loss = {phase: torch.zeros((), device=device) for phase in phases}
         self.usual_loss = {phase: torch.zeros((), device=device) for phase in phases}
@@ -33,33 +32,37 @@ class Watch:
         self._longest = torch.zeros((), dtype=torch.int64, device=device)
         self._fine = torch.ones((), dtype=torch.bool, device=device)
 
-    def judge(self, phase: str, total: torch.Tensor, norm: torch.Tensor, step_number: int) -> torch.Tensor:
-        """Whether a step may be taken, a boolean scalar: ``total`` is what the phase descends, ``norm`` the gradient's."""
+    def judge(
+        self, phase: str, total: torch.Tensor, norm: torch.Tensor, step_number: int | torch.Tensor
+    ) -> torch.Tensor:
+        """Whether a step may be taken, a boolean scalar: ``total`` is what the phase descends, ``norm`` the gradient's.
+
+        All that is remembered stays where it is, for a step that is recorded.
+        """
         finite = norm.isfinite() & total.isfinite()
         usual, level, first = self.usual_norm[phase], self.usual_loss[phase], self.first_loss[phase]
         # a phase may join late: its first loss is the first that it has
-        self.first_loss[phase] = first = torch.where(finite & (first == 0), total.abs().clamp_min(1.0), first)
+        first.copy_(torch.where(finite & (first == 0), total.abs().clamp_min(1.0), first))
         # one wild step alone is no flight: what counts of it is bounded
         seen = torch.minimum(total, 2 * RUNAWAY * first)
-        level = torch.where(finite, LOSS_MEMORY * level + (1 - LOSS_MEMORY) * seen, level)
-        self.usual_loss[phase] = level
+        level.copy_(torch.where(finite, LOSS_MEMORY * level + (1 - LOSS_MEMORY) * seen, level))
         fine = finite & ((level <= RUNAWAY * first) | (first == 0))
-        if step_number >= STEPS_BEFORE_SPIKES:
-            fine = fine & ((norm <= SPIKE * usual) | (usual == 0))
+        fine = fine & ((norm <= SPIKE * usual) | (usual == 0) | (step_number < STEPS_BEFORE_SPIKES))
         lately = torch.where(usual == 0, norm, NORM_MEMORY * usual + (1 - NORM_MEMORY) * norm)
-        self.usual_norm[phase] = torch.where(fine, lately, usual)
-        self._fine = self._fine & fine
+        usual.copy_(torch.where(fine, lately, usual))
+        self._fine.logical_and_(fine)
         return fine
 
     def end_step(self) -> None:
         """A step is at fault if one of its phases is."""
-        self._in_a_row = torch.where(self._fine, 0, self._in_a_row + 1)
-        self._longest = torch.maximum(self._longest, self._in_a_row)
-        self._fine = torch.ones_like(self._fine)
+        self._in_a_row.add_(1).mul_(~self._fine)
+        torch.maximum(self._longest, self._in_a_row, out=self._longest)
+        self._fine.fill_(True)
 
     def look(self) -> int:
         """The longest row of faulty steps since the last look. Waits for the device."""
-        longest, self._longest = int(self._longest), self._in_a_row
+        longest = int(self._longest)
+        self._longest.copy_(self._in_a_row)
         return longest
 
     def is_calm(self) -> bool:
@@ -72,8 +75,8 @@ class Watch:
 
     def forgive(self) -> None:
         """Count anew."""
-        self._in_a_row = torch.zeros_like(self._in_a_row)
-        self._longest = torch.zeros_like(self._longest)
+        self._in_a_row.zero_()
+        self._longest.zero_()
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -87,6 +90,7 @@ class Watch:
         """The reverse of ``state``; what an older checkpoint lacks begins anew."""
         for name in ("usual_norm", "first_loss", "usual_loss"):
             own = getattr(self, name)
-            own.update({phase: torch.tensor(state[name][phase], device=self.device) for phase in own if name in state})
-        self._in_a_row = torch.tensor(state["faults"], device=self.device)
-        self._longest = self._in_a_row
+            for phase, value in own.items():
+                value.fill_(state.get(name, {}).get(phase, float(value)))
+        self._in_a_row.fill_(state["faults"])
+        self._longest.copy_(self._in_a_row)

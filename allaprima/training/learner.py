@@ -7,7 +7,7 @@ that cost nothing until they are shown.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from torch import nn
 
 from allaprima.core.device import Device
 from allaprima.core.errors import UserError
-from allaprima.core.seeds import derive, torch_stream
+from allaprima.core.seeds import derive
 from allaprima.data.augment import apply
 from allaprima.data.batch import Batch
 from allaprima.methods import Method, Moment
@@ -26,9 +26,19 @@ from allaprima.training.distributed import ALONE, Group
 from allaprima.training.ema import Ema
 from allaprima.training.faults import Watch
 from allaprima.training.parts import Part
+from allaprima.training.recording import Recorder
 from allaprima.training.run import Run
 
 STEPS_BETWEEN_LOOKS = 16  # where reading a number from the device would stop the queue
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A phase's part in one step: its moment, and numbers, which are scalars on the device where steps are recorded."""
+
+    moment: Moment
+    rate: float | torch.Tensor
+    step_number: int | torch.Tensor
 
 
 class Learner:
@@ -70,6 +80,8 @@ class Learner:
             phase: optimizers.build(config.training, self.parameters[phase], device.torch) for phase in method.phases
         }
         self.watch = Watch(method.phases, device.torch)
+        self.streams: dict[str, torch.Generator] = {}
+        self.recorder = Recorder(device.torch) if self._can_be_recorded() else None
         self.step_number = 0
         self.learning_rate_scale = 1.0
 
@@ -94,11 +106,13 @@ class Learner:
         A gradient that is not finite or absurd skips the phase and counts a fault, see ``faults.Watch``.
         """
         batch = self._prepare(batch)
-        shown: dict[str, torch.Tensor] = {}
-        for phase in self.method.phases:
-            moment = self._moment(phase, total_images)
-            if self.method.pace(phase, moment):
-                shown.update(self._descend(phase, batch, moment))
+        turns = self._turns(total_images)
+        if self.recorder is None:
+            shown = self._descend_all(batch, turns)
+        else:
+            course = tuple((phase, self.method.course(turn.moment)) for phase, turn in turns.items())
+            drawn = [turn.moment.random for turn in turns.values()]
+            shown = self.recorder.run(course, batch, drawn, lambda batch: self._descend_all(batch, turns))
         self.watch.end_step()
         self.step_number += 1
         training = self.config.training
@@ -124,12 +138,38 @@ class Learner:
         whole = not norms or (accumulate == 1 and all(isinstance(net, nn.SyncBatchNorm) for net in norms))
         return [*([] if whole else ["batch normalisation"]), *self.method.taken_over_batch(part)]
 
+    def _can_be_recorded(self) -> bool:
+        training = self.config.training
+        one = self.group.alone and training.accumulate == 1
+        never_waits = all(optimizers.never_waits(optimizer) for optimizer in self.optimizers.values())
+        return self.device.torch.type == "cuda" and training.cuda_graphs and one and never_waits
+
+    def _turns(self, total_images: int) -> dict[str, Turn]:
+        """The phases that take part in this step, in their order."""
+        found: dict[str, Turn] = {}
+        training, seen = self.config.training, self.num_images_seen
+        for phase in self.method.phases:
+            moment = self._moment(phase, total_images)
+            if pace := self.method.pace(phase, moment):
+                rate = optimizers.learning_rate(training, moment.progress, seen) * self.learning_rate_scale * pace
+                found[phase] = Turn(moment, self._dial(f"rate of {phase}", rate), self._dial("step", self.step_number))
+        return found
+
+    def _dial(self, name: str, value: float) -> Any:
+        """A number that another step has another of: a scalar on the device where steps are recorded."""
+        return value if self.recorder is None else self.recorder.dial(name, value)
+
     def _moment(self, name: str, total_images: int) -> Moment:
         epochs = total_images / self.num_pictures if self.num_pictures else 1.0
-        return Moment(min(1.0, self.num_images_seen / total_images), self._stream(name), epochs)
+        progress = min(1.0, self.num_images_seen / total_images)
+        dial = None if self.recorder is None else self.recorder.dial("progress", progress)
+        return Moment(progress, self._stream(name), epochs, dial)
 
     def _stream(self, name: str) -> torch.Generator:
-        return torch_stream(self.seed, name, self.step_number, device=self.device.torch)
+        """The step's own; always the same generator, which a recording knows."""
+        if name not in self.streams:
+            self.streams[name] = torch.Generator(self.device.torch)
+        return self.streams[name].manual_seed(derive(self.seed, name, self.step_number))
 
     def _prepare(self, batch: Batch) -> Batch:
         names = self.config.training.augment
@@ -137,7 +177,13 @@ class Learner:
             samples = apply(names, batch.samples, 1.0, self._stream("augment")) if names else batch.samples
         return Batch(samples.contiguous(memory_format=self.layout), batch.ids, batch.conditions)
 
-    def _descend(self, phase: str, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
+    def _descend_all(self, batch: Batch, turns: dict[str, Turn]) -> dict[str, torch.Tensor]:
+        shown: dict[str, torch.Tensor] = {}
+        for phase, turn in turns.items():
+            shown.update(self._descend(phase, batch, turn))
+        return shown
+
+    def _descend(self, phase: str, batch: Batch, turn: Turn) -> dict[str, torch.Tensor]:
         own, optimizer = self.parameters[phase], self.optimizers[phase]
         if len(self.method.phases) > 1:
             # Weights of other phases need no gradient now: the backward pass through them is a third cheaper.
@@ -147,17 +193,16 @@ class Learner:
         # running statistics move in the forward pass already: a fault must be able to take them back
         before = [buffer.clone() for buffer in self.buffers]
         optimizer.zero_grad(set_to_none=True)
-        losses = self._gradients(phase, batch, moment)
+        losses = self._gradients(phase, batch, turn.moment)
         gradients = [parameter.grad for parameter in own if parameter.grad is not None]
         moved = [buffer.data for buffer in self.buffers if buffer.is_floating_point()]
         self.group.mean_([*gradients, *losses.values(), *moved])
         norm = nn.utils.get_total_norm(gradients)
-        fine = self.watch.judge(phase, self._descended(losses), norm, self.step_number)
+        fine = self.watch.judge(phase, self._descended(losses), norm, turn.step_number)
         training = self.config.training
         if training.clip is not None:
             torch._foreach_mul_(gradients, (training.clip / norm).clamp(max=1.0))
-        rate = optimizers.learning_rate(training, moment.progress, self.num_images_seen) * self.learning_rate_scale
-        optimizers.step(optimizer, rate * self.method.pace(phase, moment), fine)
+        optimizers.step(optimizer, turn.rate, fine)
         for buffer, kept in zip(self.buffers, before, strict=True):
             # through .data: a GAN keeps its samples' graph for the next phase, and their backward pass, which uses batch
             # statistics and not these buffers, would refuse to run after a change that autograd has seen
@@ -219,6 +264,8 @@ class Learner:
         self.step_number = state["step_number"]
         self.learning_rate_scale = state["learning_rate_scale"]
         self.watch.restore(state)
+        if self.recorder is not None:
+            self.recorder.forget()
 
 
 def check_division(config: RunConfig, group: Group) -> None:
