@@ -47,12 +47,12 @@ class Trial:
     """One run on ``dataset`` from ``changes``, for ``images``."""
 
     def __init__(self, dataset: Dataset, images: int, seed: int, threads: int, changes: list[str]) -> None:
-        self.device = Device.choose("auto", threads)
+        settings = [f"budget={{images: {images}}}", "condition=none", f"training.threads={threads}", *changes]
+        config = runs.resolve(load(RunConfig, {}, [f"seed={seed}", *settings]), dataset)
+        self.device = Device.choose(config.training.precision, threads)
         self.features = domain.load_or_train(dataset, self.device, NO_LIMIT, config=FEATURES)
         places = choose(dataset.indices("validation"), SAMPLES, numpy_stream(0, "benchmark-trial"))
         self.real = of_pictures(self.features, dataset, places)
-        settings = [f"budget={{images: {images}}}", "condition=none", f"training.threads={threads}", *changes]
-        config = runs.resolve(load(RunConfig, {}, [f"seed={seed}", *settings]), dataset)
         config = planner.for_images(config, len(dataset.indices("train")), images).config
         self.run, self.images = runs.Run(Path(), config, dataset), images
         self.learner = Learner.of(self.run, self.device)

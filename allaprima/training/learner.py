@@ -76,6 +76,7 @@ class Learner:
                 net.compile()
         self.parameters = {phase: list(method.parameters_of(phase)) for phase in method.phases}
         self.buffers = list(self.method.buffers())
+        self.constrained = {phase: constrained(self.method, own) for phase, own in self.parameters.items()}
         self.optimizers = {
             phase: optimizers.build(config.training, self.parameters[phase], device.torch) for phase in method.phases
         }
@@ -203,6 +204,8 @@ class Learner:
         if training.clip is not None:
             torch._foreach_mul_(gradients, (training.clip / norm).clamp(max=1.0))
         optimizers.step(optimizer, turn.rate, fine)
+        for layer in self.constrained[phase]:
+            layer.constrain_()
         for buffer, kept in zip(self.buffers, before, strict=True):
             # through .data: a GAN keeps its samples' graph for the next phase, and their backward pass, which uses batch
             # statistics and not these buffers, would refuse to run after a change that autograd has seen
@@ -277,6 +280,13 @@ def check_division(config: RunConfig, group: Group) -> None:
             f" ({group.part.count} processes × training.accumulate={config.training.accumulate})",
             f"add --set training.batch_size={max(1, round(size / parts)) * parts}",
         )
+
+
+def constrained(net: nn.Module, parameters: list[nn.Parameter]) -> list[Any]:
+    """The layers whose weights are among ``parameters`` and must stay within bounds: they have a ``constrain_()``."""
+    own = {id(parameter) for parameter in parameters}
+    layers = [layer for layer in net.modules() if hasattr(layer, "constrain_")]
+    return [layer for layer in layers if any(id(parameter) in own for parameter in layer.parameters(recurse=False))]
 
 
 def _load(net: nn.Module, prefix: str, tensors: dict[str, torch.Tensor]) -> None:

@@ -17,7 +17,6 @@ from torch import nn
 from allaprima.core.config import Component
 from allaprima.domains import Shape
 from allaprima.models.blocks import (
-    CONV_TRANSPOSE,
     Activation,
     Normalisation,
     Pyramid,
@@ -26,6 +25,7 @@ from allaprima.models.blocks import (
     normalisation,
     scale_init,
 )
+from allaprima.models.doubling import doubling
 
 
 class Config(Component):
@@ -61,39 +61,17 @@ def trunk_widths(width: int, max_width: int, grids: int) -> list[int]:
     return [min(max_width, width * 2**i) for i in reversed(range(grids))]
 
 
-def smooth_init(layer: nn.Module) -> None:
-    """A 4×4/2 transposed convolution that starts as linear upsampling after a random 1×1 convolution.
-
-    With independent weights its phases differ from the start, which shows as a chequerboard (Odena et al. 2016).
-    """
-    weight = layer.weight
-    assert isinstance(weight, torch.Tensor)
-    inputs, outputs, *kernel = weight.shape
-    ramp = torch.tensor([0.25, 0.75, 0.75, 0.25])
-    spread = ramp
-    for _ in kernel[1:]:
-        spread = spread[..., None] * ramp
-    mixing = torch.randn(inputs, outputs) * (2 / inputs) ** 0.5
-    with torch.no_grad():
-        weight.copy_(mixing.view(inputs, outputs, *[1] * len(kernel)) * spread)
-    if isinstance(layer.bias, torch.Tensor):
-        nn.init.zeros_(layer.bias)
-
-
 class Stage(nn.Module):
     """One grid: doubled from the one before (the first is not), normalised, activated, refined by its blocks."""
 
     def __init__(self, config: Config, dims: int, before: int, width: int, depth: int, blocks: int) -> None:
         super().__init__()
         norm, act = config.normalisation, config.activation
-        bias = norm == "none"
-        self.up = CONV_TRANSPOSE[dims](before, width, 4, stride=2, padding=1, bias=bias) if before else nn.Identity()
+        self.up = doubling(before, width, dims, bias=norm == "none") if before else nn.Identity()
         self.norm, self.act = normalisation(norm, width, dims), activation(act)
         self.blocks = nn.ModuleList(
             ResidualBlock(width, dims, act, norm, blocks, config.style_dim) for _ in range(depth)
         )
-        if before:
-            smooth_init(self.up)
 
     def forward(self, x: torch.Tensor, style: torch.Tensor | None) -> torch.Tensor:
         x = self.act(self.norm(self.up(x)))
@@ -122,9 +100,8 @@ class Generator(nn.Module):
             Stage(config, dims, before, width, config.depth * (grid < len(trunk)), config.depth * len(trunk))
             for grid, (before, width) in enumerate(zip([0, *widths], widths, strict=False))
         )
-        self.to_picture = CONV_TRANSPOSE[dims](widths[-1], shape.channels, 4, stride=2, padding=1)
+        self.to_picture = doubling(widths[-1], shape.channels, dims, bias=True)
         scale_init(self.dense)
-        smooth_init(self.to_picture)
 
     def forward(self, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         zy = torch.cat([z, y], dim=1)
