@@ -27,7 +27,7 @@ class _Even:
         """Equal sums of the taps of each place, for each pair of channels: the orthogonal projection."""
         weight = self.weight
         places = [
-            weight[(..., *(slice(first, None, 2) for first in offsets))]
+            weight[(slice(None), slice(None), *(slice(first, None, 2) for first in offsets))]
             for offsets in itertools.product((0, 1), repeat=weight.dim() - 2)
         ]
         axes = tuple(range(2, weight.dim()))

@@ -21,8 +21,8 @@ __all__ = ["one_thread"]  # used by pytest
 
 def unevenness(layer: nn.Module, dims: int) -> float:
     """How far what becomes of a constant map is from constant, away from its border."""
-    inside: list[slice] = [slice(2, -2)] * dims
-    painted = layer(torch.ones(1, 3, *[6] * dims))[(..., *inside)]
+    inside = [slice(2, -2)] * dims
+    painted = layer(torch.ones(1, 3, *[6] * dims))[(slice(None), slice(None), *inside)]
     return float((painted - painted.mean(tuple(range(2, dims + 2)), keepdim=True)).detach().abs().max())
 
 
@@ -38,11 +38,11 @@ def test_a_constant_map_stays_constant(dims: int) -> None:
     layer.constrain_()  # type: ignore[operator]
     assert unevenness(layer, dims) < 1e-4
     moved = layer.weight.detach() - free  # type: ignore[operator]
-    every_other: list[slice] = [slice(0, None, 2)] * dims
-    first: list[slice] = [slice(0, 1)] * dims
-    within = moved[(..., *every_other)]
+    every_other = [slice(0, None, 2)] * dims
+    first = [slice(0, 1)] * dims
+    within = moved[(slice(None), slice(None), *every_other)]
     # the nearest such weights: all taps of a place move alike
-    torch.testing.assert_close(within, within[(..., *first)].expand_as(within))
+    torch.testing.assert_close(within, within[(slice(None), slice(None), *first)].expand_as(within))
     once = layer.weight.detach().clone()  # type: ignore[operator]
     layer.constrain_()  # type: ignore[operator]
     torch.testing.assert_close(layer.weight.detach(), once)  # type: ignore[operator]
