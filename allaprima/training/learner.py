@@ -121,6 +121,12 @@ class Learner:
         self.ema.update(self.method.exported(), training.batch_size, self.num_images_seen, half_life)
         return shown
 
+    def constrain(self, *phases: str) -> None:
+        """Put the weights of these phases, or of all, back where their layers want them."""
+        for phase in phases or self.constrained:
+            for layer in self.constrained[phase]:
+                layer.constrain_()
+
     def look(self, batch: Batch, total_images: int) -> None:
         """Pictures of the validation split, for a method that asked for them."""
         with torch.no_grad(), self.device.autocast():
@@ -204,8 +210,7 @@ class Learner:
         if training.clip is not None:
             torch._foreach_mul_(gradients, (training.clip / norm).clamp(max=1.0))
         optimizers.step(optimizer, turn.rate, fine)
-        for layer in self.constrained[phase]:
-            layer.constrain_()
+        self.constrain(phase)
         for buffer, kept in zip(self.buffers, before, strict=True):
             # through .data: a GAN keeps its samples' graph for the next phase, and their backward pass, which uses batch
             # statistics and not these buffers, would refuse to run after a change that autograd has seen

@@ -1,8 +1,9 @@
 """A run that begins from what another has learned (``--from``): its nets' settings and weights, and a gentler start.
 
 The generator (encoder too) takes the moving averages of a bundle. From a run that still has checkpoints the discriminator
-comes as well, its lowest layers frozen (FreezeD, Mo et al. 2020, "Freeze the discriminator"); a bundle never holds one, so a
-fresh one learns alone for a little while first. All that is taken is copied into the new run's folder before the run exists:
+comes as well, a GAN's with its lowest layers frozen (FreezeD, Mo et al. 2020, "Freeze the discriminator"); a bundle never
+holds one, so a GAN's fresh one learns alone for a little while first. All that is taken is copied into the new run's
+folder before the run exists:
 
     start.safetensors   initial weights, named as the method names them
     start.json          their hash, the settings that came along, where they came from (no paths)
@@ -50,6 +51,7 @@ class Origin:
     nets: dict[str, nn.Module]
     others: dict[str, torch.Tensor]
     discriminator: Any = None  # its Config
+    opponent: Any = None  # the Config of a VAE's discriminator
 
     @property
     def method(self) -> str:
@@ -75,6 +77,8 @@ class Origin:
         else:
             found["head_start"] = HEAD_START
         lines = [f"method.{key}={json.dumps(value)}" for key, value in found.items() if key in known]
+        if self.others and self.opponent is not None and "opponent" in known:
+            lines.append(f"method.opponent.discriminator={json.dumps(self.opponent.model_dump(mode='json'))}")
         if rate_is_free:
             lines.append(f"training.lr={RATE * getattr(config, 'recommended', {}).get('lr', 1e-3)}")
         return lines
@@ -114,8 +118,9 @@ def open_origin(path: Path) -> Origin:
                     if key.startswith("method.") and not key.startswith(own)
                 }
                 break
-    discriminator = getattr(read_config(path).method, "discriminator", None) if others else None
-    return Origin(description, nets, others, discriminator)
+    method = read_config(path).method if others else None
+    opponent = getattr(getattr(method, "opponent", None), "discriminator", None)
+    return Origin(description, nets, others, getattr(method, "discriminator", None), opponent)
 
 
 def prepare(origin: Origin, config: RunConfig, dataset: Dataset, changes: list[str]) -> Start:
@@ -144,6 +149,8 @@ def prepare(origin: Origin, config: RunConfig, dataset: Dataset, changes: list[s
             if with_opponent
             else f"the discriminator begins afresh and learns alone for the first {head_start:.0%} of the run"
         )
+    elif with_opponent:
+        fit.said.append("the discriminator comes along")
     return Start(fit.tensors, changes, origin.provenance(), fit.said)
 
 
@@ -190,6 +197,7 @@ def begin(learner: Learner, folder: Path) -> None:
     if not whole:
         raise UserError(f"'{path}' is missing or damaged: the run cannot begin", "begin a new run in another folder")
     learner.method.load_state_dict(tensors, strict=False)
+    learner.constrain()  # weights of an older version may not be
     for name, net in learner.method.exported().items():
         learner.ema.nets[name].load_state_dict(net.state_dict())
 

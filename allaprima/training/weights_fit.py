@@ -12,6 +12,7 @@ from allaprima.bundle.format import Description
 from allaprima.core.errors import UserError
 
 Tensors = Mapping[str, torch.Tensor]
+OPPONENTS = ("adversary.", "opponent.")  # what a GAN and a VAE call theirs
 
 
 class Fit:
@@ -46,21 +47,24 @@ class Fit:
             self.tensors[f"{name}.{key}"] = fitted
 
     def take_opponent(self, weights: Tensors) -> bool:
-        """The weights of a checkpoint that no bundle holds, the discriminator's. Returns whether they fit."""
+        """The weights of a checkpoint that no bundle holds, the discriminator's. Returns whether they fit.
+
+        A GAN's for a GAN, a VAE's opponent for a VAE.
+        """
+        prefix = next((name for name in OPPONENTS if any(key.startswith(name) for key in self.wanted)), OPPONENTS[0])
         # how much to augment is learned anew
-        own = {k for k in self.wanted if k.startswith("adversary.") and not k.startswith("adversary.adaptive.")}
+        own = {key for key in self.wanted if key.startswith(prefix) and not key.startswith(f"{prefix}adaptive.")}
+        table = f"{prefix}condition.weight"
         found: dict[str, torch.Tensor] = {}
-        for key in own - {"adversary.condition.weight"}:
+        for key in own - {table}:
             fresh = self.wanted[key]
             if key in weights and weights[key].shape == fresh.shape:
                 found[key] = weights[key]
             # of a condition that is new, or of a discriminator that did not have to redraw pictures: it stays fresh
-            elif not key.endswith("projection.weight") and not key.startswith("adversary.decoder."):
+            elif not key.endswith("projection.weight") and not key.startswith(f"{prefix}decoder."):
                 return False
         self.tensors |= found
-        self._take_table(
-            "adversary.condition.weight", {"weight": weights.get("adversary.condition.weight", torch.empty(0))}
-        )
+        self._take_table(table, {"weight": weights.get(table, torch.empty(0))})
         return bool(own)
 
     def _take_table(self, key: str, weights: Tensors) -> None:

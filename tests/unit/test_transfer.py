@@ -81,7 +81,8 @@ def begun(folder: Path) -> Learner:
 def assert_equal_nets(net: torch.nn.Module, other: torch.nn.Module) -> None:
     there = other.state_dict()
     for key, value in net.state_dict().items():
-        assert torch.equal(value, there[key]), key
+        # what an even doubling is taken to again is the same but for rounding
+        torch.testing.assert_close(value, there[key], rtol=0, atol=1e-6, msg=key)
 
 
 def test_a_run_begins_with_the_nets_and_averages_of_a_bundle(gan: Path, others: Path, tmp_path: Path) -> None:
@@ -229,6 +230,21 @@ def test_a_condition_may_come_or_go_and_the_rest_of_the_generator_stays(
     z = torch.randn(2, 6, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         torch.testing.assert_close(old(z, y[0]), new.exported()["generator"].eval()(z, y[1]))
+
+
+def test_the_opponent_of_a_vae_comes_along(vae: Path, others: Path, tmp_path: Path) -> None:
+    said = train(others, tmp_path / "run", begin_from=vae)
+    assert any("the discriminator comes along" in line for line in said)
+    path, _ = checkpoint.newest(vae / "checkpoints")
+    assert path is not None
+    kept, _ = checkpoint.load(path)
+    before = begun(tmp_path / "run").method.state_dict()
+    compared = [key for key in before if key.startswith("opponent.") and "condition" not in key]
+    assert len(compared) > 5
+    for key in compared:
+        assert torch.equal(before[key], kept[f"method.{key}"]), key
+    said = train(others, tmp_path / "bundle", begin_from=vae / "bundle")
+    assert not any("comes along" in line for line in said), "a bundle holds none"
 
 
 def test_a_vae_brings_its_encoder_and_a_decoder_may_become_a_generator(vae: Path, others: Path, tmp_path: Path) -> None:
