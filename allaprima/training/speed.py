@@ -16,7 +16,7 @@ import torch
 
 from allaprima.core.device import Device
 from allaprima.data.loader import Loader
-from allaprima.training import budget
+from allaprima.training import budget, recording
 from allaprima.training.config import RunConfig
 from allaprima.training.distributed import ALONE, Group
 from allaprima.training.learner import Learner
@@ -69,6 +69,9 @@ class Speedometer:
                 return None
             if self.device.torch.type == "cpu" and first > SLOW * self.each:
                 return Measured(batch_size / first, taken[0])  # more would cost more than it tells
+            if learner.recorder is not None:
+                for _ in range(len(PLACES) * (recording.WARM_UP_STEPS + 1)):
+                    step()  # until each place's steps are played back: so it goes for all of a run but its beginning
             rate = budget.measure_images_per_second(step, batch_size, self.each, fewest=2)
             return Measured(rate, taken[0])
         except (torch.OutOfMemoryError, MemoryError):
