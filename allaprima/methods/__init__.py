@@ -1,9 +1,9 @@
 """Methods: what joins nets, losses and conditions into something that learns. No devices, files or printing here.
 
 A method's file has a ``Config`` whose ``build(shape, condition)`` gives a ``Method``; its class variable ``recommended``
-may say which ``lr``, ``beta1`` and ``beta2`` suit it, and ``searched`` where a search may look for its settings (core.spans).
-Where those can be ``auto``, ``settled(epochs)`` gives the Config with numbers in their place; what the number of training
-pictures decides, ``for_pictures(count)`` does.
+may say which ``lr``, ``beta1`` and the like suit it (``recommended_for(shape)`` for a shape), and ``searched`` where a search
+may look for its settings (core.spans). Where those can be ``auto``, ``settled(epochs)`` gives the Config with numbers in their
+place; what the number of training pictures decides, ``for_pictures(count)`` does.
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ from allaprima.methods._adversary import Config as AdversaryConfig
 from allaprima.methods._perceptual import Perceptual, PerceptualConfig
 from allaprima.models.generators import GENERATORS
 
+AVERAGED_BRIEFLY = 32  # pixels: more is averaged above
+
 
 class Config(AdversaryConfig, PerceptualConfig):
     """A generator, and all that its adversary has. ``perceptual`` is the weight of feature matching (losses.features).
@@ -37,7 +39,15 @@ class Config(AdversaryConfig, PerceptualConfig):
     """
 
     # β1 = 0 as in R3GAN: momentum lags behind an opponent that moves. In minutes, many steps count for more than quiet ones.
-    recommended: ClassVar[dict[str, float]] = {"lr": 1e-3, "beta1": 0.0, "beta2": 0.99, "batch_size": 32}
+    # The step does not fall: nets that circle each other are averaged over their circles, see ``training.ema``.
+    recommended: ClassVar[dict[str, float]] = {
+        "lr": 1e-3,
+        "lr_end": 1.0,
+        "beta1": 0.0,
+        "beta2": 0.99,
+        "batch_size": 32,
+        "ema_half_life": 0.1,
+    }
     searched: ClassVar[Spans] = {
         "method.penalty_weight": Times(1 / 10, 10),
         "method.penalty_end": Times(1 / 10, 10),
@@ -51,6 +61,10 @@ class Config(AdversaryConfig, PerceptualConfig):
     latent_dim: int = Field(64, ge=1)
     condition_dim: int = Field(32, ge=1)
     head_start: float = Field(0.0, ge=0, lt=1)
+
+    def recommended_for(self, shape: Shape) -> dict[str, float]:
+        """Larger pictures weave more and for longer."""
+        return {"ema_half_life": 0.25} if min(shape.spatial) > AVERAGED_BRIEFLY else {}
 
     def build(self, shape: Shape, condition: Component) -> Gan:
         return Gan(self, shape, condition)

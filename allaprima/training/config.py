@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from allaprima.core.config import Choice, Config, Plannable, named
 from allaprima.core.errors import UserError
 from allaprima.data.augment import AUGMENT
+from allaprima.domains import Shape
 from allaprima.evaluation.features import FEATURES
 from allaprima.evaluation.validation import Watched
 from allaprima.methods import METHODS
@@ -42,7 +43,7 @@ class TrainingConfig(Plannable):
     chooses ``batch_size``, ``warm_up_images``, ``ticks`` and ``checkpoint_seconds`` unless they are given.
 
     ``augment`` changes the training pictures themselves (flip, rotation, scaling); ``mirror`` ``auto`` adds ``flip`` when
-    mirrored pictures look like the others. ``ema_half_life``: of the moving average of weights, a share of the run.
+    mirrored pictures look like the others. ``ema_half_life``: of the moving average of weights, a share of the images seen.
     ``ticks``: how many times a run is validated, sampled and checkpointed. ``watch``: the figure on the validation split that
     says which moment is kept; ``features``: what it sees of pictures. ``patience``: validated ticks without a better one
     after which the run stops early; 0 never does. ``validation_samples``: how many are painted for it; with ``auto`` all that
@@ -57,7 +58,7 @@ class TrainingConfig(Plannable):
     accumulate: int = Field(1, ge=1)
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
     lr: Annotated[float, Field(gt=0)] | Auto = "auto"
-    lr_end: float = Field(0.1, ge=0)
+    lr_end: Annotated[float, Field(ge=0)] | Auto = "auto"
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warm_up_images: int = Field(4_000, ge=0)
     beta1: Annotated[float, Field(ge=0, lt=1)] | Auto = "auto"
@@ -66,7 +67,7 @@ class TrainingConfig(Plannable):
     clip: float | None = Field(None, gt=0)
     augment: list[Annotated[str, named(AUGMENT)]] = []
     mirror: Literal["auto", "on", "off"] = "auto"
-    ema_half_life: float = Field(0.03, gt=0)
+    ema_half_life: Annotated[float, Field(gt=0)] | Auto = "auto"
     ticks: int = Field(10, ge=1)
     patience: int = Field(0, ge=0)
     watch: Watched = "kernel_distance"
@@ -80,6 +81,15 @@ class TrainingConfig(Plannable):
     cuda_graphs: bool = True
 
 
+RECOMMENDED = {
+    "lr": 1e-3,
+    "lr_end": 0.1,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "ema_half_life": 0.03,
+}  # where a method says nothing
+
+
 class RunConfig(Config):
     """A whole run. ``condition`` ``auto`` is ``label`` for a dataset with two classes or more, else ``none``."""
 
@@ -89,8 +99,10 @@ class RunConfig(Config):
     budget: BudgetConfig = BudgetConfig(minutes=10)
     seed: int = 0
 
-    def with_recommended(self) -> RunConfig:
-        """Every ``auto`` of the optimiser replaced by the method's recommendation."""
-        recommended = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999} | getattr(self.method, "recommended", {})
+    def with_recommended(self, shape: Shape | None = None) -> RunConfig:
+        """Every ``auto`` of the optimiser and the average replaced by the method's recommendation, for ``shape`` if given."""
+        recommended = RECOMMENDED | getattr(self.method, "recommended", {})
+        if shape is not None and hasattr(self.method, "recommended_for"):
+            recommended |= self.method.recommended_for(shape)
         chosen = {key: value for key, value in recommended.items() if getattr(self.training, key) == "auto"}
         return self.model_copy(update={"training": self.training.model_copy(update=chosen)})

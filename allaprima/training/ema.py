@@ -1,4 +1,8 @@
-"""An exponential moving average of weights, with its half-life in images (Karras et al. 2018; ramp as in StyleGAN2-ADA)."""
+"""A moving average of weights whose half-life is a share of the images seen (power-function averages, Karras et al. 2024).
+
+So the start is soon forgotten, and the longer a run, the more is averaged. A GAN's two nets circle each other: what each step of
+the circle leaves in all pictures alike, a weave above all, is gone from the mean of a whole turn.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,6 @@ import copy
 
 import torch
 from torch import nn
-
-RAMP = 0.05  # early in a run the half-life is this part of the images seen, so that the start is soon forgotten
 
 
 class Ema:
@@ -17,9 +19,9 @@ class Ema:
         self.nets = {name: copy.deepcopy(net).eval().requires_grad_(False) for name, net in nets.items()}
 
     @torch.no_grad()
-    def update(self, nets: dict[str, nn.Module], batch_size: int, num_images_seen: int, half_life: float) -> None:
-        """``half_life`` in images; buffers (running statistics) are averages already and are copied."""
-        half_life = max(min(half_life, RAMP * num_images_seen), 1e-9)
+    def update(self, nets: dict[str, nn.Module], batch_size: int, num_images_seen: int, share: float) -> None:
+        """The half-life is ``share`` of ``num_images_seen``; buffers (running statistics) are averages already and are copied."""
+        half_life = max(share * num_images_seen, 1e-9)
         weight = 1 - 0.5 ** (batch_size / half_life)
         for name, net in nets.items():
             averaged = self.nets[name]

@@ -58,7 +58,7 @@ class Learner:
         num_pictures: int = 0,
         group: Group = ALONE,
     ) -> None:
-        config = config.with_recommended()
+        config = config.with_recommended(shape)
         self.config, self.device, self.seed, self.num_pictures, self.group = config, device, seed, num_pictures, group
         check_division(config, group)
         # The only use of torch's global generator: initial weights. Whoever called us gets theirs back.
@@ -117,8 +117,8 @@ class Learner:
         self.watch.end_step()
         self.step_number += 1
         training = self.config.training
-        half_life = training.ema_half_life * total_images
-        self.ema.update(self.method.exported(), training.batch_size, self.num_images_seen, half_life)
+        share = optimizers.number(training.ema_half_life)
+        self.ema.update(self.method.exported(), training.batch_size, self.num_images_seen, share)
         return shown
 
     def constrain(self, *phases: str) -> None:

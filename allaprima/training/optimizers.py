@@ -52,7 +52,7 @@ def never_waits(optimizer: torch.optim.Optimizer) -> bool:
 def learning_rate(config: TrainingConfig, progress: float, num_images_seen: int) -> float:
     """The rate at a moment of the run: warm-up by images, then the schedule."""
     lr = number(config.lr)
-    rate = SCHEDULES[config.schedule](lr, lr * config.lr_end, progress)
+    rate = SCHEDULES[config.schedule](lr, lr * number(config.lr_end), progress)
     if num_images_seen < config.warm_up_images:
         rate *= (num_images_seen + 1) / config.warm_up_images
     return rate

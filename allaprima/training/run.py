@@ -166,7 +166,7 @@ def _sizes(folder: Path, dataset: Dataset) -> str:
 
 def resolve(config: RunConfig, dataset: Dataset) -> RunConfig:
     """``auto`` replaced by what the dataset says."""
-    config = config.with_recommended()
+    config = config.with_recommended(dataset.domain.shape)
     training = config.training
     if training.mirror == "auto":
         from allaprima.data.mirror import looks_mirrored
