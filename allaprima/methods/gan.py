@@ -64,7 +64,7 @@ class Config(AdversaryConfig, PerceptualConfig):
 
     def recommended_for(self, shape: Shape) -> dict[str, float]:
         """Larger pictures weave more and for longer."""
-        return {"ema_half_life": 0.25} if min(shape.spatial) > AVERAGED_BRIEFLY else {}
+        return {"ema_half_life": 0.15} if min(shape.spatial) > AVERAGED_BRIEFLY else {}
 
     def build(self, shape: Shape, condition: Component) -> Gan:
         return Gan(self, shape, condition)
