@@ -28,7 +28,7 @@ from allaprima.methods._adversary import Config as AdversaryConfig
 from allaprima.methods._perceptual import Perceptual, PerceptualConfig
 from allaprima.models.generators import GENERATORS
 
-AVERAGED_BRIEFLY = 32  # pixels: more is averaged above
+CONSTANT_UP_TO = 32  # pixels: what a constant step was measured on
 
 
 class Config(AdversaryConfig, PerceptualConfig):
@@ -39,7 +39,8 @@ class Config(AdversaryConfig, PerceptualConfig):
     """
 
     # β1 = 0 as in R3GAN: momentum lags behind an opponent that moves. In minutes, many steps count for more than quiet ones.
-    # The step does not fall: nets that circle each other are averaged over their circles, see ``training.ema``.
+    # Nets that circle each other are averaged over their circles, see ``training.ema``, rather than stopped somewhere by a
+    # step that falls; larger pictures, which short runs do not settle, do better with both (``LOG.md``).
     recommended: ClassVar[dict[str, float]] = {
         "lr": 1e-3,
         "lr_end": 1.0,
@@ -63,8 +64,8 @@ class Config(AdversaryConfig, PerceptualConfig):
     head_start: float = Field(0.0, ge=0, lt=1)
 
     def recommended_for(self, shape: Shape) -> dict[str, float]:
-        """Larger pictures weave more and for longer."""
-        return {"ema_half_life": 0.15} if min(shape.spatial) > AVERAGED_BRIEFLY else {}
+        """Above 32 px the step falls."""
+        return {"lr_end": 0.1} if min(shape.spatial) > CONSTANT_UP_TO else {}
 
     def build(self, shape: Shape, condition: Component) -> Gan:
         return Gan(self, shape, condition)
