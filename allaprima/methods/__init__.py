@@ -87,8 +87,9 @@ class Method(nn.Module):
         return 1.0
 
     def course(self, moment: Moment) -> Hashable:
-        """What a step's way depends on besides the phases that take part: steps with the same one may be recordings of each
-        other. For whatever a step decides by ``moment.progress`` or takes from ``moment.epochs``.
+        """What a step's way depends on besides the phases that take part: steps with the same one are played back from one
+        recording on a GPU. For whatever a step decides by ``moment.progress`` or takes from ``moment.epochs``. None: this
+        method's steps are not recorded.
         """
         return None
 

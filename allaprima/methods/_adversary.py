@@ -127,14 +127,16 @@ class Adversary(nn.Module):
         """DiffAugment at this moment's probability."""
         if self.adaptive is not None:
             return apply(self.config.augment, samples, self.adaptive.probability, moment.random)
-        final = self.final_probability(moment)
+        final = self.course(moment)
         return (
             apply(self.config.augment, samples, cosine(0.0, final, 2 * moment.now), moment.random) if final else samples
         )
 
-    def final_probability(self, moment: Moment) -> float:
-        """What DiffAugment's probability rises to: a step's course depends on it."""
+    def course(self, moment: Moment) -> float:
+        """What DiffAugment's probability rises to, by which a step goes its way; 0 where it is found on the way."""
         asked = self.config.augment_probability
+        if self.adaptive is not None:
+            return 0.0
         return automatic_probability(moment.epochs) if isinstance(asked, str) else asked
 
     def learn(

@@ -28,7 +28,7 @@ from allaprima.methods._adversary import Config as AdversaryConfig
 from allaprima.methods._perceptual import Perceptual, PerceptualConfig
 from allaprima.models.generators import GENERATORS
 
-CONSTANT_UP_TO = 32  # pixels: what a constant step was measured on
+CONSTANT_UP_TO = 32  # pixels: above, the demonstration lost half of its coverage by it
 
 
 class Config(AdversaryConfig, PerceptualConfig):
@@ -111,7 +111,7 @@ class Gan(Method):
         return 0.0 if phase == "generator" and moment.progress < self.config.head_start else 1.0
 
     def course(self, moment: Moment) -> Hashable:
-        return self.adversary.final_probability(moment)
+        return self.adversary.course(moment)
 
     def exported(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "condition": self.condition}

@@ -128,7 +128,7 @@ class Vae(Method):
         return 0.0 if phase == "discriminator" and not self._has_joined(moment) else 1.0
 
     def course(self, moment: Moment) -> Hashable:
-        return None if self.opponent is None else self.opponent.final_probability(moment)
+        return 0.0 if self.opponent is None else self.opponent.course(moment)
 
     def exported(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "condition": self.condition, "encoder": self.encoder}

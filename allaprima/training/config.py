@@ -49,7 +49,8 @@ class TrainingConfig(Plannable):
     after which the run stops early; 0 never does. ``validation_samples``: how many are painted for it; with ``auto`` all that
     takes at most a twentieth of a budget in minutes, and ticks are passed over if need be. Between ticks a checkpoint is
     written every ``checkpoint_seconds``. ``compile``: of the nets that paint and encode; ``auto`` does not, see ``LOG.md``.
-    ``cuda_graphs``: on one GPU a step is recorded once and played back; elsewhere this means nothing.
+    ``cuda_graphs``: on one GPU, with Adam or AdamW and batches of one part, a step is recorded once and played back; elsewhere
+    this means nothing.
     """
 
     planned: ClassVar = ("batch_size", "warm_up_images", "ticks", "checkpoint_seconds")

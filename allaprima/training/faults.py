@@ -87,7 +87,7 @@ class Watch:
         return found | {"faults": int(self._in_a_row)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """The reverse of ``state``; what an older checkpoint lacks begins anew."""
+        """The reverse of ``state``; what an older checkpoint lacks stays."""
         for name in ("usual_norm", "first_loss", "usual_loss"):
             own = getattr(self, name)
             for phase, value in own.items():

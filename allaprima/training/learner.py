@@ -108,11 +108,12 @@ class Learner:
         """
         batch = self._prepare(batch)
         turns = self._turns(total_images)
-        if self.recorder is None:
+        courses = {phase: self.method.course(turn.moment) for phase, turn in turns.items()}
+        if self.recorder is None or None in courses.values():
             shown = self._descend_all(batch, turns)
         else:
-            course = tuple((phase, self.method.course(turn.moment)) for phase, turn in turns.items())
             drawn = [turn.moment.random for turn in turns.values()]
+            course = tuple(courses.items())
             shown = self.recorder.run(course, batch, drawn, lambda batch: self._descend_all(batch, turns))
         self.watch.end_step()
         self.step_number += 1

@@ -59,8 +59,9 @@ class Recorder:
         return self._dials[name].fill_(value)
 
     def forget(self) -> None:
-        """What a step works on has been replaced: record anew."""
+        """What a step works on has been replaced, or is missing again: begin anew, with steps as they are."""
         self._recordings.clear()
+        self._steps.clear()
 
     def run(
         self, course: Hashable, batch: Batch, streams: Iterable[torch.Generator], step: Callable[[Batch], Losses]
@@ -94,15 +95,19 @@ class Recorder:
         graph = torch.cuda.CUDAGraph()
         for stream in streams:
             graph.register_generator_state(stream)
+        here = torch.cuda.current_stream(self.device)
         try:
             # the thread that reads ahead may go on meanwhile
             with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
                 losses = step(kept)
-        except torch.OutOfMemoryError:
-            raise
         except RuntimeError as error:
+            cause = error.__context__ or error  # the end of a capture that failed may fail too
+            if isinstance(cause, torch.OutOfMemoryError):
+                raise cause from None
             raise UserError(
-                f"A step of this method cannot be recorded as a CUDA graph: {str(error).splitlines()[0]}",
+                f"A step of this method cannot be recorded as a CUDA graph: {str(cause).splitlines()[0]}",
                 "add --set training.cuda_graphs=false",
             ) from error
+        finally:
+            torch.cuda.set_stream(here)
         return Recording(graph, kept, losses)

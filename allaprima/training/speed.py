@@ -49,6 +49,9 @@ class Speedometer:
 
     def measure(self, config: RunConfig) -> Measured | None:
         """None where the configuration does not fit into memory."""
+        if self.part[1] > 1:  # several processes record nothing, but this one measures alone
+            training = config.training.model_copy(update={"cuda_graphs": False})
+            config = config.model_copy(update={"training": training})
         run = replace(self.run, config=config)
         batch_size = config.training.batch_size
         loader = Loader(run.dataset, "train", batch_size, config.seed, self.device.torch, part=self.part)
@@ -56,6 +59,9 @@ class Speedometer:
             learner = Learner.of(run, self.device)
 
             learner.step_number = len(PLACES)  # the first of them comes next, and some images have been seen
+            learner.num_pictures = (
+                0  # how often each is shown would grow with the steps, and each growth be recorded anew
+            )
 
             def step() -> None:
                 place = PLACES[learner.step_number % len(PLACES)]
@@ -65,6 +71,8 @@ class Speedometer:
             with _memory(learner, self.device) as taken:
                 step()
             first = time.monotonic() - begun
+            if learner.recorder is not None:
+                taken[0] *= 1 + recording.MOST_RECORDINGS
             if taken[0] > USABLE * free_memory(self.device):
                 return None
             if self.device.torch.type == "cpu" and first > SLOW * self.each:

@@ -49,16 +49,17 @@ def test_a_constant_map_stays_constant(dims: int) -> None:
 
 
 def test_training_keeps_it_so_and_touches_nothing_else() -> None:
-    config = load(RunConfig, {}, [*TINY_GAN, "training.batch_size=8"])
+    config = load(RunConfig, {}, [*TINY_GAN, "training.batch_size=8", "training.warm_up_images=0"])
     learner = Learner(config, Shape(3, (16, 16)), none.Config(), Device(torch.device("cpu"), "fp32"), seed=0)
+    before = [layer.weight.detach().clone() for layer in learner.constrained["generator"]]
     draw = torch.Generator().manual_seed(0)
     for _ in range(3):
         learner.step(Batch(torch.rand(8, 3, 16, 16, generator=draw) * 2 - 1, torch.arange(8)), 1000)
     assert not learner.constrained["discriminator"]
     layers = learner.constrained["generator"]
     assert len(layers) == 2
+    assert all((layer.weight - old).abs().max() > 1e-3 for layer, old in zip(layers, before, strict=True)), "it moved"
     for layer in [*layers, learner.ema.nets["generator"].to_picture]:
         channels = layer.weight.shape[0]
         painted = layer(torch.randn(1, channels, 1, 1).expand(1, channels, 6, 6))[..., 2:-2, 2:-2]
         assert float((painted - painted.mean((2, 3), keepdim=True)).detach().abs().max()) < 1e-5
-        assert layer.weight.detach().std() > 1e-3, "and not by doing nothing"

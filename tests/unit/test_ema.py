@@ -23,7 +23,7 @@ def remembered(share: float, batch_size: int, changed: int, images: int) -> floa
         if seen > changed:
             nn.init.zeros_(net.weight)
         ema.update({"net": net}, batch_size, seen, share)
-    return float(ema.nets["net"].weight)
+    return float(next(ema.nets["net"].parameters()))
 
 
 @pytest.mark.parametrize("share", [0.03, 0.1, 0.25])

@@ -3,7 +3,7 @@
 Trials are proposed by the tree-structured Parzen estimator (Bergstra et al. 2011; jointly over all settings: Falkner et al.
 2018), which learns from trials that were cut short too. A trial is cut short by the median rule (Golovin et al. 2017, section
 3.2.2): its best figure so far is worse than the median of the others at the same part of their way. Successive halving and
-Hyperband want dozens of trials at each rung; here one machine makes ten or twenty, and with a learning rate that falls over
+Hyperband want dozens of trials at each rung; here one machine makes ten or twenty, and where a learning rate falls over
 the run a bold trial is judged unfairly early, which halving would punish by three in four.
 
 Use: ``with open_study(path, "lower") as study: ...``.
@@ -32,7 +32,7 @@ COMMON: Spans = {
     "training.ema_half_life": Times(1 / 4, 4),
 }
 UNCUT_TRIALS = 4  # a median of fewer says little
-UNCUT_SHARE = 0.4  # of a trial's way; before that the falling learning rate has shown nothing yet
+UNCUT_SHARE = 0.4  # of a trial's way; before that a learning rate that falls has shown nothing yet
 RANDOM_SHARE, FEWEST_RANDOM, MOST_RANDOM = 1 / 2, 5, 10  # with fewer it settles on what came first
 NAME = "tune"
 Space = dict[str, Between | OneOf]
