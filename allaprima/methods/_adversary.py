@@ -128,9 +128,9 @@ class Adversary(nn.Module):
         if self.adaptive is not None:
             return apply(self.config.augment, samples, self.adaptive.probability, moment.random)
         final = self.course(moment)
-        return (
-            apply(self.config.augment, samples, cosine(0.0, final, 2 * moment.now), moment.random) if final else samples
-        )
+        if not final:
+            return samples
+        return apply(self.config.augment, samples, cosine(0.0, final, 2 * moment.now), moment.random)
 
     def course(self, moment: Moment) -> float:
         """What DiffAugment's probability rises to, by which a step goes its way; 0 where it is found on the way."""

@@ -39,8 +39,8 @@ class Config(AdversaryConfig, PerceptualConfig):
     """
 
     # β1 = 0 as in R3GAN: momentum lags behind an opponent that moves. In minutes, many steps count for more than quiet ones.
-    # Nets that circle each other are averaged over their circles, see ``training.ema``, rather than stopped somewhere by a
-    # step that falls; larger pictures, which short runs do not settle, do better with both (``LOG.md``).
+    # Nets that circle each other are averaged over their circles (``training.ema``); a step that falls would stop them
+    # somewhere on the way. Above 32 px it falls all the same: see ``recommended_for``.
     recommended: ClassVar[dict[str, float]] = {
         "lr": 1e-3,
         "lr_end": 1.0,
@@ -64,7 +64,7 @@ class Config(AdversaryConfig, PerceptualConfig):
     head_start: float = Field(0.0, ge=0, lt=1)
 
     def recommended_for(self, shape: Shape) -> dict[str, float]:
-        """Above 32 px the step falls."""
+        """Larger pictures do better with a step that falls (``LOG.md``)."""
         return {"lr_end": 0.1} if min(shape.spatial) > CONSTANT_UP_TO else {}
 
     def build(self, shape: Shape, condition: Component) -> Gan:

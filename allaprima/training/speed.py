@@ -59,9 +59,8 @@ class Speedometer:
             learner = Learner.of(run, self.device)
 
             learner.step_number = len(PLACES)  # the first of them comes next, and some images have been seen
-            learner.num_pictures = (
-                0  # how often each is shown would grow with the steps, and each growth be recorded anew
-            )
+            # how often each picture is shown would grow with the steps, and each growth be recorded anew
+            learner.num_pictures = 0
 
             def step() -> None:
                 place = PLACES[learner.step_number % len(PLACES)]

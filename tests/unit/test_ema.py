@@ -44,7 +44,7 @@ def test_statistics_are_copied_and_the_averages_learn_nothing() -> None:
     net(torch.randn(64, 2) + 5)
     ema.update({"net": net}, 64, 64, 0.1)
     kept = ema.nets["net"]
-    assert torch.equal(kept.running_mean, net.running_mean)  # type: ignore[arg-type]
+    assert torch.equal(kept.running_mean, net.running_mean)  # type: ignore[arg-type]  # its buffers are tensors
     assert not kept.training
     assert not any(parameter.requires_grad for parameter in kept.parameters())
 

@@ -150,7 +150,7 @@ def test_a_step_that_waits_for_the_device_is_refused(monkeypatch: pytest.MonkeyP
     step = type(one.method).step
 
     def waits(self: object, phase: str, *rest: object) -> dict[str, torch.Tensor]:
-        losses = step(self, phase, *rest)  # type: ignore[arg-type]
+        losses = step(self, phase, *rest)  # type: ignore[arg-type]  # the arguments are those of any step
         assert float(losses[phase].detach()) > -1
         return losses
 
