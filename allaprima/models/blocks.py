@@ -105,7 +105,7 @@ class ResidualBlock(nn.Module):
         self.conv2 = CONV[dims](width, width, 3, padding=1, bias=False)
         self.style = nn.Linear(style_dim, 2 * width) if style_dim else None
         scale_init(self.conv1, blocks**-0.25)
-        nn.init.zeros_(self.conv2.weight)  # type: ignore[arg-type]
+        nn.init.zeros_(self.conv2.weight)  # type: ignore[arg-type]  # a convolution has it
         if self.style is not None:
             nn.init.normal_(self.style.weight, std=0.2 * style_dim**-0.5)
             nn.init.zeros_(self.style.bias)

@@ -38,7 +38,7 @@ def step(optimizer: torch.optim.Optimizer, rate: float | torch.Tensor, fine: tor
         group["lr"] = rate
     if never_waits(optimizer):
         # made for gradient scaling, and just what is needed: a step with this set changes nothing
-        optimizer.found_inf = (~fine).float()  # type: ignore[attr-defined]
+        optimizer.found_inf = (~fine).float()  # type: ignore[attr-defined]  # fused Adam reads it
         optimizer.step()
     elif bool(fine):
         optimizer.step()

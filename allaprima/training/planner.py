@@ -115,10 +115,10 @@ def with_width(config: RunConfig, width: int) -> RunConfig:
     """Every net without a width of its own gets this one, and the limit of its coarse grids that belongs to it."""
     changed = {}
     for key, net in nets_of(config).items():
-        own = width if "width" in net.left_open else net.width  # type: ignore[attr-defined]
+        own = width if "width" in net.left_open else net.width  # type: ignore[attr-defined]  # planned
         values: dict[str, Any] = {"width": own}
         if "max_width" in net.left_open:
-            values["max_width"] = max(net.max_width, TRUNK_GRIDS * own)  # type: ignore[attr-defined]
+            values["max_width"] = max(net.max_width, TRUNK_GRIDS * own)  # type: ignore[attr-defined]  # planned
         changed[key] = net.model_copy(update=values)
     return config.model_copy(update={"method": config.method.model_copy(update=changed)}) if changed else config
 
@@ -221,7 +221,7 @@ def _widths(scaling: Scaling, pictures: int) -> list[int]:
 
 def _settled_width(config: RunConfig) -> RunConfig:
     """Where one net's width is given, the others take it; where none is and nobody scales, the default stays."""
-    given = [net.width for net in nets_of(config).values() if "width" not in net.left_open]  # type: ignore[attr-defined]
+    given = [net.width for net in nets_of(config).values() if "width" not in net.left_open]  # type: ignore[attr-defined]  # as above
     width = given[0] if given else width_of(config)
     return config if width is None else with_width(config, width)
 

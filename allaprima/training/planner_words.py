@@ -30,7 +30,7 @@ def describe(session: Session, choice: Choice | None, began: float, resumed: boo
 def _nets(session: Session, choice: Choice | None) -> str:
     config, method = session.run.config, session.learner.method
     parameters = sum(parameter.numel() for parameter in method.parameters())
-    widths = sorted({net.width for net in planner.nets_of(config).values()})  # type: ignore[attr-defined]
+    widths = sorted({net.width for net in planner.nets_of(config).values()})  # type: ignore[attr-defined]  # planned
     width = f" of width {' and '.join(map(str, widths))}" if widths else ""
     memory = choice.measured.memory_bytes if choice and choice.measured else None
     taken = f", about {max(0.1, memory / 2**30):.1f} GiB" if memory else ""

@@ -67,4 +67,4 @@ def dcgan_init(layer: nn.Module) -> None:
     else:
         nn.init.normal_(weight, 1.0, 0.02)
     if isinstance(getattr(layer, "bias", None), torch.Tensor):
-        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # a tensor, see above

@@ -19,7 +19,7 @@ class TorchPainter:
         self._device, self._dtype = bundle.device, dtype
         layout = torch.channels_last if len(bundle.domain.shape.spatial) == 2 else torch.preserve_format
         # The bundle keeps its own float32 weights: they are the reference.
-        self._net = copy.deepcopy(bundle.generator).to(dtype=dtype, memory_format=layout)  # type: ignore[call-overload]
+        self._net = copy.deepcopy(bundle.generator).to(dtype=dtype, memory_format=layout)  # type: ignore[call-overload]  # not in the stub
 
     @torch.inference_mode()
     def __call__(self, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
