@@ -25,7 +25,6 @@ from allaprima.core.config import load
 from allaprima.core.device import Device
 from allaprima.core.seeds import numpy_stream
 from allaprima.data.dataset import Dataset
-from allaprima.data.loader import Loader
 from allaprima.data.prepare import PrepareConfig, prepare
 from allaprima.evaluation.features import Features, choose, domain, of_pictures
 from allaprima.evaluation.metrics.frechet_distance import frechet_distance
@@ -61,8 +60,8 @@ def looks(
     minutes = config.budget.minutes
     assert minutes is not None, "the benchmark asks for minutes"
     config = runs.resolve(config, dataset)
-    loader = Loader(dataset, "train", config.training.batch_size, config.seed, device.torch)
     run = runs.Run(Path(), config, dataset)
+    loader = run.loader("train", config.training.batch_size, device.torch)
     learner = Learner(config, dataset.domain.shape, run.condition, device, config.seed, loader.num_images)
     limit, used = minutes * 60, 0.0
     for look in range(1, count + 1):

@@ -28,7 +28,6 @@ from allaprima.core.config import load  # noqa: E402
 from allaprima.core.device import Device  # noqa: E402
 from allaprima.core.seeds import numpy_stream  # noqa: E402
 from allaprima.data.dataset import Dataset  # noqa: E402
-from allaprima.data.loader import Loader  # noqa: E402
 from allaprima.data.prepare import PrepareConfig, prepare  # noqa: E402
 from allaprima.evaluation.features import choose, domain, of_pictures  # noqa: E402
 from allaprima.evaluation.metrics.frechet_distance import frechet_distance  # noqa: E402
@@ -56,7 +55,7 @@ class Trial:
         config = planner.for_images(config, len(dataset.indices("train")), images).config
         self.run, self.images = runs.Run(Path(), config, dataset), images
         self.learner = Learner.of(self.run, self.device)
-        self.loader = Loader(dataset, "train", config.training.batch_size, seed, self.device.torch)
+        self.loader = self.run.loader("train", config.training.batch_size, self.device.torch)
         self.seconds = 0.0
 
     def learn_until(self, images: float) -> None:

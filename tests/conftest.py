@@ -50,7 +50,8 @@ def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write_tiny_dataset(folder: Path, count: int = 60, size: int = 16, seed: int = 0) -> None:
     """Write the arrays and the manifest that ``allaprima.data.dataset`` describes, without any source."""
     from allaprima.core.files import sha256_file, write_json
-    from allaprima.data.dataset import FORMAT, SPLITS, VERSION, Manifest
+    from allaprima.data.dataset import FORMAT, VERSION, Manifest
+    from allaprima.data.split import SPLITS
     from allaprima.domains.image import Config as ImageConfig
 
     draw = np.random.default_rng(seed)

@@ -7,25 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import nn
 
+from allaprima.bundle._encoding import As, Encodes, Label, known
 from allaprima.bundle.format import Description
-from allaprima.core.errors import UserError, suggest
+from allaprima.bundle.mixing import Embedded, slerp
+from allaprima.core.errors import UserError
 from allaprima.core.seeds import derive, torch_stream
+from allaprima.models import conditions
 
-As = Literal["pil", "tensor", "array"]
-Label = str | int | None
+Asked = torch.Tensor | Embedded
 Net = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-Pictures = Image.Image | Sequence[Image.Image] | torch.Tensor  # of any size; a tensor is [N,C,H,W] in [-1,1]
-MOST_TRIED = 64  # classes among which the one of a picture is looked for
 
 
-class Bundle:
+class Bundle(Encodes):
     """The nets of one generator, in float32 on ``device``, in evaluation mode."""
 
     def __init__(self, description: Description, nets: dict[str, nn.Module], folder: Path | None = None) -> None:
@@ -57,7 +56,12 @@ class Bundle:
     @property
     def classes(self) -> list[str]:
         """Class names; empty for a generator without classes."""
-        return list(getattr(self.description.condition, "classes", []))
+        return list(getattr(self.follows.get("label"), "classes", []))
+
+    @property
+    def follows(self) -> dict[str, Any]:
+        """What the generator can be asked: its conditions' Configs by name (``label``, ``text``, ``sound``, ``attributes``)."""
+        return conditions.parts_of(self.description.condition)
 
     # -- latents and conditions -------------------------------------------------------------------------------------
 
@@ -69,31 +73,41 @@ class Bundle:
         return torch.stack(rows) if rows else torch.empty(0, dim)
 
     @torch.no_grad()
-    def from_noise(self, noise: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """Noise ``[N, latent_dim]`` (and prepared labels) → latents through the prior; without a prior, noise as it is."""
+    def from_noise(self, noise: torch.Tensor, asked: Asked | None = None) -> torch.Tensor:
+        """Noise ``[N, latent_dim]`` → latents through the prior; without a prior, noise as it is."""
         if self.prior is None:
             return noise
-        if labels is None:
-            labels = self.labels(len(noise))
-        return self._in_chunks(lambda z, y: self.prior(z, y), noise, labels, noise[:0])  # type: ignore[misc]  # not None
+        return self._in_chunks(lambda z, y: self.prior(z, y), noise, asked, noise[:0])  # type: ignore[misc]  # not None
 
-    def latents(self, count: int, seed: int = 0, start: int = 0, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """float32 ``[count, latent_dim]`` as ``sample`` decodes them; ``labels`` as ``decode`` takes them."""
-        return self.from_noise(self.noise(count, seed, start), labels)
+    def latents(self, count: int, seed: int = 0, start: int = 0, asked: Asked | None = None) -> torch.Tensor:
+        """float32 ``[count, latent_dim]`` as ``sample`` decodes them; ``asked`` as ``decode`` takes it."""
+        return self.from_noise(self.noise(count, seed, start), asked)
 
-    def labels(self, count: int, label: Label | Sequence[Label] = None, seed: int = 0, start: int = 0) -> torch.Tensor:
-        """Prepared conditions ``[count]``: the asked label (one, or one each), or drawn as often as in training."""
+    def asked(self, count: int, seed: int = 0, start: int = 0, **wishes: Any) -> torch.Tensor:
+        """What ``wishes`` (``label``, ``text``, ``sound``, ``attributes``) ask of ``count`` pictures, prepared: ``[count, …]``.
+
+        A list holds one value for each picture. What is not said is left out; a generator that follows classes alone draws
+        them as often as they were in training. Raises UserError for what it does not follow or does not know.
+        """
         condition: Any = self.description.condition
-        if label is None and self.classes:
+        if condition.component_name() == "label" and self.classes and wishes.get("label") is None:
+            conditions.check(condition, wishes)
             edges = np.cumsum(self.description.condition_weights)
             draws = [derive(seed, "label", i) / 2**63 for i in range(start, start + count)]
             drawn = np.searchsorted(edges, np.array(draws) * edges[-1], side="right")
             return torch.from_numpy(drawn.clip(0, len(self.classes) - 1)).long()
-        many = isinstance(label, Sequence) and not isinstance(label, str)
-        raw = list(label) if many else [label] * count  # type: ignore[arg-type]  # `many` says that it is a sequence
-        if len(raw) != count:
-            raise UserError(f"{len(raw)} labels for {count} pictures", "give one label, or one for each picture")
-        return condition.prepare(raw)
+        return conditions.prepare(condition, wishes, count)
+
+    @torch.inference_mode()
+    def embed(self, prepared: torch.Tensor) -> Embedded:
+        """Prepared conditions ``[N, …]`` → what the nets take, which can be mixed (``mixed``)."""
+        chunks = [
+            self.condition(prepared[self._filled(begin, len(prepared))].to(self.device))[: len(prepared) - begin]
+            .float()
+            .cpu()
+            for begin in range(0, len(prepared), self.chunk)
+        ]
+        return Embedded(torch.cat(chunks) if chunks else torch.empty(0, self.description.condition_dim))
 
     # -- painting ---------------------------------------------------------------------------------------------------
 
@@ -107,22 +121,28 @@ class Bundle:
         return int(max(1, min(16, 2**20 // np.prod(self.domain.shape.spatial))))
 
     @torch.inference_mode()
-    def decode(self, latents: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """float ``[N, latent_dim]`` (and prepared labels) → float32 ``[N, C, *spatial]`` in [-1, 1]."""
-        if labels is None:
-            labels = self.labels(len(latents))
+    def decode(self, latents: torch.Tensor, asked: Asked | None = None) -> torch.Tensor:
+        """float ``[N, latent_dim]``, and what is ``asked`` (of ``asked()`` or ``embed()``; by default nothing) → float32
+        ``[N, C, *spatial]`` in [-1, 1].
+        """
         none = torch.empty(0, self.domain.shape.channels, *self.domain.shape.spatial)
-        return self._in_chunks(lambda z, y: self.generator(z, y).float().clamp(-1, 1), latents, labels, none)
+        return self._in_chunks(lambda z, y: self.generator(z, y).float().clamp(-1, 1), latents, asked, none)
 
-    def _in_chunks(self, net: Net, rows: torch.Tensor, labels: torch.Tensor, none: torch.Tensor) -> torch.Tensor:
-        """``net(rows, embedded labels)``, ``chunk`` at a time, on the CPU; ``none`` is what no rows give."""
+    def _in_chunks(self, net: Net, rows: torch.Tensor, asked: Asked | None, none: torch.Tensor) -> torch.Tensor:
+        """``net(rows, y)``, ``chunk`` at a time, on the CPU; ``none`` is what no rows give."""
+        if asked is None:
+            asked = self.asked(len(rows))
+        y = asked if isinstance(asked, Embedded) else self.embed(asked)
         parts = [none]
         for begin in range(0, len(rows), self.chunk):
-            some = rows[begin : begin + self.chunk]
-            filled = (begin + torch.arange(self.chunk)).clamp_max(len(rows) - 1)
-            made = net(rows[filled].to(self.device), self.condition(labels[filled].to(self.device)))
-            parts.append(made[: len(some)].float().cpu())
+            filled = self._filled(begin, len(rows))
+            made = net(rows[filled].to(self.device), y.y[filled].to(self.device))
+            parts.append(made[: len(rows) - begin].float().cpu())
         return torch.cat(parts)
+
+    def _filled(self, begin: int, count: int) -> torch.Tensor:
+        """The places of a chunk that begins there; behind the last, that one again."""
+        return (begin + torch.arange(self.chunk)).clamp_max(count - 1)
 
     def sample(
         self,
@@ -132,14 +152,16 @@ class Bundle:
         truncation: float = 1.0,
         batch_size: int = 256,
         as_: As = "pil",
+        **wishes: Any,
     ) -> Any:
         """``count`` new pictures: PIL pictures, a float tensor ``[N,C,H,W]`` in [-1,1], or uint8 ``[N,H,W,C]``.
 
-        ``truncation`` scales the noise: below 1 safer and more alike, above 1 bolder. No picture depends on
-        ``batch_size``.
+        ``label`` and ``wishes`` (``text=``, ``sound=``, ``attributes=``) say what they show, see ``asked``; ``asked=`` takes what
+        that or ``embed`` gives. ``truncation`` scales the noise: below 1 safer and more alike, above 1 bolder. No picture
+        depends on ``batch_size``.
         """
-        _known(as_)
-        pieces = [samples for samples, _ in self.pieces(count, seed, label, truncation, batch_size)]
+        known(as_)
+        pieces = [samples for samples, _ in self.pieces(count, seed, label, truncation, batch_size, **wishes)]
         return self._as(torch.cat(pieces) if pieces else self.decode(self.latents(0)), as_)
 
     def stream(
@@ -149,12 +171,14 @@ class Bundle:
         label: Label | Sequence[Label] = None,
         truncation: float = 1.0,
         batch_size: int = 256,
+        **wishes: Any,
     ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-        """The pictures of ``sample`` piece by piece: uint8 ``[n, H, W, C]`` and prepared labels ``[n]``.
+        """The pictures of ``sample`` piece by piece: uint8 ``[n, H, W, C]`` and the classes asked for, int64 ``[n]``, -1 for
+        none.
 
         One piece is in memory at a time. Bad arguments raise UserError at once, not at the first piece.
         """
-        pieces = self.pieces(count, seed, label, truncation, batch_size)
+        pieces = self.pieces(count, seed, label, truncation, batch_size, **wishes)
         return ((self.domain.to_array(samples), labels) for samples, labels in pieces)
 
     def pieces(
@@ -164,21 +188,37 @@ class Bundle:
         label: Label | Sequence[Label] = None,
         truncation: float = 1.0,
         batch_size: int = 256,
+        asked: Asked | None = None,
+        **wishes: Any,
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """``stream`` before the pictures are rounded: float32 ``[n,C,H,W]`` in [-1, 1] and prepared labels ``[n]``."""
+        """``stream`` before the pictures are rounded: float32 ``[n,C,H,W]`` in [-1, 1] and the classes."""
         if count < 0:
             raise UserError(f"{count} pictures cannot be painted", "ask for 1 or more")
         if batch_size < 1:
             raise UserError(f"A batch of {batch_size} pictures cannot be painted", "take 1 or more at a time")
         if not 0 <= truncation < float("inf"):
             raise UserError(f"Truncation cannot be {truncation}", "give a number: 0 makes all alike, 1 is as trained")
-        labels = self.labels(count, label, seed)
+        if asked is None:
+            asked = self.asked(count, seed, label=label, **wishes)
         starts = range(0, count, batch_size)
-        groups = [labels[start : start + batch_size] for start in starts]
+        groups = [asked[start : start + batch_size] for start in starts]
         return (
-            (self.decode(self.from_noise(self.noise(len(group), seed, start) * truncation, group), group), group)
+            (
+                self.decode(self.from_noise(self.noise(len(group), seed, start) * truncation, group), group),
+                self._numbers(group),
+            )
             for start, group in zip(starts, groups, strict=True)
         )
+
+    def _numbers(self, asked: Asked) -> torch.Tensor:
+        """The classes' numbers, int64 ``[N]``: -1 where none is asked for; zeros for a generator without classes."""
+        condition: Any = self.description.condition
+        if isinstance(asked, Embedded):
+            return torch.full((len(asked),), -1)
+        if condition.component_name() == "several" and self.classes:
+            place = list(conditions.parts_of(condition)).index("label")
+            return condition.apart(asked)[place]
+        return asked.long() if asked.dim() == 1 else torch.zeros(len(asked), dtype=torch.int64)
 
     def _as(self, samples: torch.Tensor, as_: As) -> Any:
         if as_ == "tensor":
@@ -186,109 +226,25 @@ class Bundle:
         array = self.domain.to_array(samples)
         return array if as_ == "array" else self.domain.to_pictures(array)
 
-    # -- a VAE's other direction ------------------------------------------------------------------------------------
-
-    @torch.inference_mode()
-    def encode(self, pictures: Pictures, label: Label | Sequence[Label] = None) -> torch.Tensor:
-        """Pictures of any size (or one), or a tensor ``[N,C,H,W]`` in [-1,1] → posterior means ``[N, latent_dim]``.
-
-        Without ``label``, each picture gets the class of ``likeliest``. Raises UserError for a GAN, and when there are
-        more than ``MOST_TRIED`` classes and no label is given.
-        """
-        samples = self._samples(pictures)
-        return self._means(samples, self._own_labels(samples, label))
-
-    @torch.inference_mode()
-    def likeliest(self, pictures: Pictures) -> torch.Tensor:
-        """The class, int64 ``[N]``, with which each picture comes back with the least squared error.
-
-        Every class is tried, which costs as many reconstructions; raises UserError above ``MOST_TRIED`` classes.
-        """
-        samples = self._samples(pictures)
-        if len(self.classes) > MOST_TRIED:
-            raise UserError(
-                f"This generator has {len(self.classes)} classes, too many to find out which pictures belong to",
-                "give label=: a class name, or one for each picture",
-            )
-        errors = []
-        for place in range(len(self.classes)):
-            labels = torch.full((len(samples),), place)
-            again = self.decode(self._means(samples, labels), labels)
-            errors.append((again - samples.cpu()).square().flatten(1).sum(1))
-        return torch.stack(errors).argmin(0)
-
-    def _own_labels(self, samples: torch.Tensor, label: Label | Sequence[Label]) -> torch.Tensor:
-        unknown = label is None and self.classes
-        return self.likeliest(samples) if unknown else self.labels(len(samples), label)
-
-    @torch.inference_mode()
-    def posterior(self, pictures: Pictures, label: Label | Sequence[Label] = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and log variance of q(z|x), each float32 ``[N, latent_dim]``; arguments and errors as of ``encode``."""
-        samples = self._samples(pictures)
-        return self._posterior(samples, self._own_labels(samples, label))
-
-    def _posterior(self, samples: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """float ``[N,C,H,W]`` and prepared labels → mean and log variance ``[N, latent_dim]``, a chunk at a time."""
-        assert self.encoder is not None
-        parts = [torch.empty(0, 2 * self.description.latent_dim)]
-        for start in range(0, len(samples), self.chunk):
-            x, y = (of[start : start + self.chunk].to(self.device) for of in (samples, labels))
-            parts.append(torch.cat(self.encoder(x, self.condition(y)), dim=1).float().cpu())
-        mean, log_variance = torch.cat(parts).chunk(2, dim=1)
-        return mean, log_variance.clamp(-20, 20)  # as in training
-
-    def _means(self, samples: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return self._posterior(samples, labels)[0]
-
-    def _samples(self, pictures: Pictures) -> torch.Tensor:
-        if self.encoder is None:
-            raise UserError("This generator has no encoder: it is a GAN", "train with --method vae to encode pictures")
-        if isinstance(pictures, torch.Tensor):
-            return pictures
-        return self._tensor([pictures] if isinstance(pictures, Image.Image) else pictures)
-
-    def _tensor(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
-        return self.domain.to_tensor(np.stack([self.domain.from_picture(picture) for picture in pictures]))
-
-    @torch.inference_mode()
-    def reconstruct(self, pictures: Pictures, label: Label | Sequence[Label] = None, as_: As = "pil") -> Any:
-        """Each picture through the encoder and back; without ``label``, as of the class of ``likeliest``."""
-        _known(as_)
-        samples = self._samples(pictures)
-        labels = self._own_labels(samples, label)
-        return self._as(self.decode(self._means(samples, labels), labels), as_)
-
     def interpolate(
-        self, start: torch.Tensor, end: torch.Tensor, steps: int = 8, label: Label = None, as_: As = "pil"
+        self,
+        start: torch.Tensor,
+        end: torch.Tensor,
+        steps: int = 8,
+        label: Label = None,
+        as_: As = "pil",
+        **wishes: Any,
     ) -> Any:
         """``steps`` pictures on the way between two latents ``[latent_dim]``, both ends included, by slerp.
 
         Raises UserError for fewer than 2 steps.
         """
-        _known(as_)
+        known(as_)
         if steps < 2:
             raise UserError(
                 f"No way has {steps} step{'s' * (steps != 1)}", "ask for 2 steps or more: both ends are shown"
             )
         way = torch.linspace(0, 1, steps)
         latents = torch.stack([slerp(start, end, float(t)) for t in way])
-        labels = self.labels(1, label).expand(steps)
-        return self._as(self.decode(latents, labels), as_)
-
-
-def _known(as_: str) -> None:
-    if as_ not in get_args(As):
-        raise UserError(f"Pictures cannot be had as_='{as_}'", suggest(str(as_), get_args(As)))
-
-
-def slerp(start: torch.Tensor, end: torch.Tensor, t: float) -> torch.Tensor:
-    """Spherical interpolation of two latents (Shoemake 1985), lengths interpolated linearly; ``t`` in [0, 1].
-
-    A straight line would pass nearer to the origin than samples of N(0, I) ever lie.
-    """
-    a, b = start / start.norm().clamp_min(1e-8), end / end.norm().clamp_min(1e-8)
-    angle = torch.arccos((a * b).sum().clamp(-1, 1))
-    if angle.sin() < 1e-3:  # parallel or opposite: no arc is defined
-        return start * (1 - t) + end * t
-    direction = (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / angle.sin()
-    return direction * (start.norm() * (1 - t) + end.norm() * t)
+        asked = wishes["asked"] if "asked" in wishes else self.asked(1, label=label, **wishes)
+        return self._as(self.decode(latents, asked.expand(steps, *asked.shape[1:])), as_)

@@ -22,6 +22,7 @@ from allaprima.bundle.format import DESCRIPTION, FORMAT, VERSION, Description, W
 from allaprima.core.config import validate
 from allaprima.core.errors import UserError
 from allaprima.core.files import plain_disk_errors, sha256_file, sweep_partial, write_atomic
+from allaprima.models.conditions import classes_of
 
 MEND = "copy the bundle folder again, or let `allaprima train` go on in the run"
 
@@ -121,7 +122,5 @@ def build_nets(description: Description) -> dict[str, nn.Module]:
     if made.encoder is not None:
         nets["encoder"] = made.encoder.build(shape, made.latent_dim, made.condition_dim)
     if made.prior is not None:
-        nets["prior"] = made.prior.build(
-            made.latent_dim, made.condition_dim, len(getattr(made.condition, "classes", []))
-        )
+        nets["prior"] = made.prior.build(made.latent_dim, made.condition_dim, len(classes_of(made.condition)))
     return nets

@@ -9,8 +9,10 @@ import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from allaprima.bundle.bundle import Bundle
@@ -19,26 +21,34 @@ from allaprima.core.files import new_file, new_folder, plain_disk_errors, write_
 from allaprima.core.progress import progress
 
 SHEET_LIMIT = 4096
+LONGEST_WORD = 60  # characters of a file's name
 QUIET_BELOW = 256  # a bar that flashes by tells nobody anything
 
 Pieces = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
-def default_path(run: Path, seed: int, label: str | None) -> Path:
+def default_path(run: Path, seed: int, *asked: str | None) -> Path:
     """Where a contact sheet goes when nothing was said: beside the run, named after what it shows."""
     run = run.resolve()
-    kind = "".join(letter if letter.isalnum() else "_" for letter in label) + "-" if label else ""
+    words = ["".join(letter if letter.isalnum() else "_" for letter in word)[:LONGEST_WORD] for word in asked if word]
+    kind = "".join(f"{word}-" for word in words)
     return run.parent / f"{run.name}-{kind}seed{seed}.png"
 
 
 def write(
-    bundle: Bundle, out: Path, count: int = 16, seed: int = 0, label: str | None = None, truncation: float = 1.0
+    bundle: Bundle,
+    out: Path,
+    count: int = 16,
+    seed: int = 0,
+    label: str | None = None,
+    truncation: float = 1.0,
+    **wishes: Any,
 ) -> None:
     """``count`` new pictures at ``out``: ``.npz``, ``.png`` (a contact sheet), or else a folder of numbered PNGs.
 
-    The npz holds ``images`` uint8 ``[N, H, W, C]``, ``labels`` int64 ``[N]`` (zeros without classes) and the class
-    names as ``classes``; it is written as it is painted, so any number fits. Raises UserError for bad arguments or a
-    full disk.
+    The npz holds ``images`` uint8 ``[N, H, W, C]``, ``labels`` int64 ``[N]`` (zeros without classes, -1 where none is asked
+    for) and the class names as ``classes``; it is written as it is painted, so any number fits. ``wishes`` as ``Bundle.sample``
+    takes them. Raises UserError for bad arguments or a full disk.
     """
     if count < 1:
         raise UserError(f"{count} pictures cannot be painted", "give --count 1 or more")
@@ -49,15 +59,14 @@ def write(
         raise UserError(f"'{out}' is a folder", "name another file")
     if writer is _sheet and count > SHEET_LIMIT:
         raise UserError(f"A sheet of {count:,} pictures is too large to look at", "name a folder or an .npz instead")
-    pieces = _watched(bundle, count, seed, label, truncation)
+    pieces = _watched(bundle, count, bundle.stream(count, seed, label, truncation, **wishes))
     with plain_disk_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         writer(bundle, out, count, pieces)
 
 
-def _watched(bundle: Bundle, count: int, seed: int, label: str | None, truncation: float) -> Pieces:
+def _watched(bundle: Bundle, count: int, stream: Iterator[tuple[np.ndarray, torch.Tensor]]) -> Pieces:
     """The pieces, with progress shown while they are painted."""
-    stream = bundle.stream(count, seed, label, truncation)
 
     def watched() -> Pieces:
         if count < QUIET_BELOW:

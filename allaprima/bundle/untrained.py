@@ -15,6 +15,9 @@ from allaprima.bundle.files import build_nets, write
 from allaprima.bundle.format import Description, Weights
 from allaprima.core.config import validate
 from allaprima.core.seeds import derive
+from allaprima.models.conditions import CONDITIONS
+
+CONDITION_DIM = 16
 
 
 def untrained(
@@ -26,14 +29,20 @@ def untrained(
     encoder: Any = None,
     prior: Any = None,
     seed: int = 0,
+    condition: Any = None,
 ) -> Bundle:
-    """Square pictures of ``size`` pixels; ``generator``, ``encoder`` and ``prior`` as in a configuration: a name or a mapping."""
+    """Square pictures of ``size`` pixels; ``generator``, ``encoder`` and ``prior`` as in a configuration: a name or a mapping.
+
+    ``condition``: the Config of one, instead of ``classes``.
+    """
     classes = classes or []
+    if condition is None:
+        condition = CONDITIONS.get("label").Config(classes=classes) if classes else CONDITIONS.get("none").Config()
     fields = {
         "domain": {"name": "image", "height": size, "width": size, "channels": channels},
         "latent_dim": latent_dim,
-        "condition": {"name": "label", "classes": classes} if classes else "none",
-        "condition_dim": 16 if classes else 0,
+        "condition": condition.model_dump(mode="json"),
+        "condition_dim": condition.width(CONDITION_DIM),
         "condition_weights": [1 / len(classes) for _ in classes],
         "generator": generator,
         "encoder": encoder,

@@ -23,6 +23,11 @@ def prepare(
     ] = "refuse",
     validation: Annotated[float, typer.Option(help="Share to validate on")] = 0.1,
     test: Annotated[float, typer.Option(help="Share to test on at the end")] = 0.1,
+    apart: Annotated[
+        str, typer.Option(help="Metadata columns with commas: some of their combinations are kept out of training")
+    ] = "",
+    apart_share: Annotated[float, typer.Option(help="Share of those combinations")] = 0.1,
+    sounds: Annotated[str, typer.Option(help="A folder or zip of recordings labelled with the pictures' classes")] = "",
     keep_duplicates: Annotated[bool, typer.Option(help="Keep pictures that are the same or nearly")] = False,
     keep_noise: Annotated[bool, typer.Option(help="Keep pictures of random noise")] = False,
     min_side: Annotated[

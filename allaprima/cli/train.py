@@ -14,6 +14,9 @@ def train(
     run: Annotated[Path, typer.Argument(help="The run's folder. A run that stands there goes on where it stopped.")],
     recipe: Annotated[str | None, typer.Option(help="Settings to begin from: gan, vae, …, or a YAML file.")] = None,
     method: Annotated[str | None, typer.Option(help="gan or vae (the default is gan).")] = None,
+    condition: Annotated[
+        str | None, typer.Option(help="What is asked of pictures: class, text, sound, attributes, several, or none.")
+    ] = None,
     minutes: Annotated[float | None, typer.Option(help="Wall-clock budget in minutes (the default is 10).")] = None,
     images: Annotated[str | None, typer.Option(help="Budget in images shown, such as 400k or 2M.")] = None,
     seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
@@ -32,7 +35,7 @@ def train(
     from allaprima.training import command
 
     base = config_of(recipe) if recipe is not None else None
-    changes = command.as_changes(method, minutes, images, seed, change or [])
+    changes = command.as_changes(method, minutes, images, seed, change or [], condition)
     if dry_run:
         typer.echo(command.dry_run(run, changes, base, begin_from), nl=False)
         return

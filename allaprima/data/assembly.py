@@ -14,11 +14,12 @@ import numpy as np
 
 from allaprima.core.errors import UserError
 from allaprima.core.files import sha256_file, write_json
+from allaprima.data import apart, sounds
 from allaprima.data import labels as labelling
 from allaprima.data.checks import Prints, having
 from allaprima.data.report import causes, notes, say
-from allaprima.data.sources import LeftOut, Listing
-from allaprima.data.split import FEWEST_IN_SPLIT, GIVEN, SPLITS, TRAIN, VALIDATION, assign
+from allaprima.data.sources import Item, LeftOut, Listing
+from allaprima.data.split import APART, FEWEST_IN_SPLIT, GIVEN, SPLITS, TRAIN, VALIDATION, assign
 from allaprima.data.worker import Outcome
 
 if TYPE_CHECKING:
@@ -72,11 +73,22 @@ def select(listing: Listing, outcomes: list[Outcome], config: PrepareConfig, arr
     number = {name: place for place, name in enumerate(classes)}
     labels = np.array([number.get(names[place] or "", -1) for place in usable], np.int64)
     digests = np.array([outcomes[place].digest for place in usable], "V16")
-    splits = assign(digests, labels, groups, given, config.validation, config.test)
+    splits = np.full(len(usable), APART, np.uint8)
+    rest = ~_kept_apart([items[place] for place in usable], groups, config)
+    splits[rest] = assign(digests[rest], labels[rest], groups[rest], given[rest], config.validation, config.test)
     _check_splits(splits, config, left)
     grey = config.colour == "auto" and all(outcomes[place].grey for place in usable)
     painted_over = sum(outcomes[place].transparent for place in usable)
     return Selection(usable, labels, splits, classes, grey, left, painted_over)
+
+
+def _kept_apart(items: list[Item], groups: np.ndarray, config: PrepareConfig) -> np.ndarray:
+    """Which pictures show a combination that is kept apart; duplicates of those go with them."""
+    columns = [name.strip() for name in config.apart.split(",") if name.strip()]
+    if not columns:
+        return np.zeros(len(items), bool)
+    chosen = apart.choose([{"label": item.folder, **item.columns} for item in items], columns, config.apart_share)
+    return np.isin(groups, groups[chosen])
 
 
 def _check_splits(splits: np.ndarray, config: PrepareConfig, left: list[LeftOut]) -> None:
@@ -182,6 +194,7 @@ def write(folder: Path, assembly: Assembly, provisional: Path) -> None:
 
     chosen, items = assembly.selection, assembly.listing.items
     channels = _write_images(folder / "images.npy", provisional, chosen)
+    heard = sounds.write(folder, _recordings(assembly))
     np.save(folder / "labels.npy", chosen.labels)
     np.save(folder / "splits.npy", chosen.splits)
     with open(folder / "records.jsonl", "w", encoding="utf-8") as file:
@@ -199,7 +212,7 @@ def write(folder: Path, assembly: Assembly, provisional: Path) -> None:
             "left_out": [{"name": one.name, "check": one.check, "reason": one.reason} for one in chosen.left_out],
         },
     )
-    names = ("images.npy", "labels.npy", "splits.npy", "records.jsonl", "report.json")
+    names = ("images.npy", "labels.npy", "splits.npy", "records.jsonl", "report.json", *heard)
     files = {name: sha256_file(folder / name) for name in names}
     width, height = assembly.config.size
     manifest = Manifest(
@@ -216,6 +229,20 @@ def write(folder: Path, assembly: Assembly, provisional: Path) -> None:
         fingerprint=hashlib.sha256("".join(files[name] for name in names[:3]).encode()).hexdigest(),
     )
     write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
+
+
+def _recordings(assembly: Assembly) -> list[sounds.Recording]:
+    """The pictures' own, and those of their classes. Raises UserError where recordings are given for no classes."""
+    chosen, listing, config = assembly.selection, assembly.listing, assembly.config
+    found = sounds.own_recordings(listing.items, chosen.places, listing.reader, chosen.left_out)
+    if not config.sounds:
+        return found
+    if not chosen.classes:
+        raise UserError(
+            "Recordings were given, and the pictures have no classes to find theirs by", "label the pictures"
+        )
+    shared = sounds.shared_recordings(config.sounds, chosen.classes, config.validation, config.test, chosen.left_out)
+    return [*found, *shared]
 
 
 def _write_images(path: Path, provisional: Path, chosen: Selection) -> int:

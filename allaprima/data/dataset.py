@@ -3,9 +3,11 @@
     manifest.json    format, domain, class names, counts, options, files with their SHA-256
     images.npy       uint8 [N, H, W, C]
     labels.npy       int64 [N], -1 where there is no label
-    splits.npy       uint8 [N]: 0 train, 1 validation, 2 test, any other number none of them
+    splits.npy       uint8 [N]: 0 train, 1 validation, 2 test, 3 combinations kept apart, any other number none
     records.jsonl    one line a picture: name, text, and all other columns of the source
     report.json      what was left out, and why
+    sounds.*         recordings, where there are some (data.sounds)
+    conditions/      texts and others as nets take them, made when they are first needed (data.conditions)
 
 Use: ``dataset = Dataset.open("datasets/cats"); dataset.images[dataset.indices("train")]``.
 """
@@ -22,7 +24,8 @@ from pydantic import ValidationError
 
 from allaprima.core.config import Config
 from allaprima.core.errors import UserError
-from allaprima.data.split import SPLITS
+from allaprima.data.sounds import Sounds
+from allaprima.data.split import BY_NUMBER
 from allaprima.domains.image import Config as ImageConfig
 
 FORMAT = "allaprima-dataset"
@@ -58,7 +61,7 @@ class Dataset:
         shape, count = self.domain.shape, manifest.count
         self.images = _array(folder / "images.npy", np.uint8, (count, *shape.spatial, shape.channels))
         self.labels = _array(folder / "labels.npy", np.int64, (count,))
-        self._splits = _array(folder / "splits.npy", np.uint8, (count,))
+        self.split_of = _array(folder / "splits.npy", np.uint8, (count,))
 
     @classmethod
     def open(cls, folder: str | Path) -> Dataset:
@@ -78,8 +81,13 @@ class Dataset:
         return self.manifest.count
 
     def indices(self, split: str) -> np.ndarray:
-        """Places of the pictures of ``train``, ``validation`` or ``test``: int64, ascending."""
-        return np.flatnonzero(self._splits == SPLITS.index(split))
+        """Places of the pictures of ``train``, ``validation``, ``test`` or ``apart``: int64, ascending."""
+        return np.flatnonzero(self.split_of == BY_NUMBER.index(split))
+
+    @cached_property
+    def sounds(self) -> Sounds | None:
+        """The recordings, if there are any."""
+        return Sounds.of(self.folder)
 
     @cached_property
     def records(self) -> list[dict[str, Any]]:

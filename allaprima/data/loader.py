@@ -8,9 +8,10 @@ Use: ``Loader(dataset, "train", batch_size=64, seed=0).batch(step)``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +19,10 @@ import torch
 from allaprima.core.errors import UserError, suggest
 from allaprima.core.seeds import numpy_stream
 from allaprima.data.batch import Batch
+from allaprima.data.conditions import Asked
 from allaprima.data.dataset import Dataset
-from allaprima.data.split import SPLITS
+from allaprima.data.split import BY_NUMBER
+from allaprima.models.conditions import CONDITIONS, parts_of
 
 PREFETCH_BYTES = 1 << 20  # a smaller batch is gathered faster than it is handed between threads
 
@@ -27,9 +30,10 @@ PREFETCH_BYTES = 1 << 20  # a smaller batch is gathered faster than it is handed
 class Loader:
     """The pictures of one split, without end.
 
-    ``conditions`` are the names wanted, by default all that the dataset has: ``label`` int64 ``[N]`` where there are
-    classes, else none. ``part`` (k, n) gives every n-th picture of each batch from the k-th on, for the k-th of n processes;
-    n divides ``batch_size``. Raises UserError when the split is empty.
+    ``condition`` (a Config of ``models/conditions``) says what the batches' one condition is, by default ``label``, int64
+    ``[N]``, where there are classes; ``drop`` how often it is left out (data.conditions). ``part`` (k, n) gives every n-th
+    picture of each batch from the k-th on, for the k-th of n processes; n divides ``batch_size``. Raises UserError when the
+    split is empty.
     """
 
     def __init__(
@@ -39,16 +43,17 @@ class Loader:
         batch_size: int = 64,
         seed: int = 0,
         device: torch.device | str = "cpu",
-        conditions: Sequence[str] | None = None,
+        condition: Any = None,
+        drop: float = 0.0,
         part: tuple[int, int] = (0, 1),
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
-        if split not in SPLITS:
-            raise UserError(f"Unknown split '{split}'", suggest(split, SPLITS))
+        if split not in BY_NUMBER:
+            raise UserError(f"Unknown split '{split}'", suggest(split, BY_NUMBER))
         self.dataset, self.split, self.batch_size, self.seed = dataset, split, batch_size, seed
         self.device, self.part = torch.device(device), part
-        self._gather = _Gather(dataset, self.device, conditions)
+        self._gather = _Gather(dataset, self.device, condition, drop, seed, part)
         self._places = dataset.indices(split)
         if not len(self._places):
             raise UserError(f"'{dataset.folder}' has no {split} pictures", _remedy(split))
@@ -97,9 +102,9 @@ class Loader:
 
     def _make(self, step: int) -> Batch:
         if self._copies is None:
-            return self._gather(self.ids(step))
+            return self._gather(self.ids(step), step)
         with torch.cuda.stream(self._copies):
-            batch = self._gather(self.ids(step))
+            batch = self._gather(self.ids(step), step)
         self._copies.synchronize()  # this thread alone waits, one batch ahead
         return batch
 
@@ -112,12 +117,12 @@ def in_order(
     split: str,
     batch_size: int,
     device: torch.device | str = "cpu",
-    conditions: Sequence[str] | None = None,
+    condition: Any = None,
     limit: int | None = None,
 ) -> Iterator[Batch]:
     """Every picture of a split once, in the order of the dataset; the last batch may be smaller."""
     places = dataset.indices(split)[:limit]
-    gather = _Gather(dataset, torch.device(device), conditions)
+    gather = _Gather(dataset, torch.device(device), condition)
     for start in range(0, len(places), batch_size):
         yield gather(places[start : start + batch_size])
 
@@ -125,21 +130,26 @@ def in_order(
 class _Gather:
     """Places → Batch on the device. What crosses to a GPU is uint8, a quarter of the floats it becomes there."""
 
-    def __init__(self, dataset: Dataset, device: torch.device, conditions: Sequence[str] | None) -> None:
-        available = ("label",) if dataset.classes else ()
-        wanted = available if conditions is None else tuple(conditions)
-        if unknown := sorted(set(wanted) - set(available)):
-            raise UserError(
-                f"'{dataset.folder}' has no {unknown[0]}s", "prepare it with --labels, or train without conditions"
-            )
+    def __init__(
+        self,
+        dataset: Dataset,
+        device: torch.device,
+        condition: Any,
+        drop: float = 0.0,
+        seed: int = 0,
+        part: tuple[int, int] = (0, 1),
+    ) -> None:
+        if condition is None and dataset.classes:
+            condition = CONDITIONS.get("label").Config(classes=dataset.classes)
+        asked = condition is not None and parts_of(condition)
         self._dataset, self._device = dataset, device
-        self._labels = dataset.labels if "label" in wanted else None
+        self._asked = Asked(dataset, condition, drop, seed, part) if asked else None
 
-    def __call__(self, places: np.ndarray) -> Batch:
+    def __call__(self, places: np.ndarray, step: int | None = None) -> Batch:
         stored = torch.from_numpy(self._dataset.images[places])  # fancy indexing copies: the memory map stays read-only
-        conditions = (
-            {} if self._labels is None else {"label": self._to_device(torch.from_numpy(np.array(self._labels[places])))}
-        )
+        conditions = {}
+        if self._asked is not None:
+            conditions[self._asked.name] = self._to_device(self._asked.rows(places, step))
         samples = self._dataset.domain.to_tensor(self._to_device(stored))
         return Batch(samples.contiguous(), self._to_device(torch.from_numpy(places.copy())), conditions)
 

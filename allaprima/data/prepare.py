@@ -53,7 +53,11 @@ Side = Annotated[int, Field(ge=8, le=2048)]
 
 
 class PrepareConfig(Config):
-    """How pictures become a dataset. ``size`` is (width, height) in pixels; shares are of each class's pictures."""
+    """How pictures become a dataset. ``size`` is (width, height) in pixels; shares are of each class's pictures.
+
+    ``apart``: metadata columns, with commas; ``apart_share`` of their combinations are in no training picture (data.apart).
+    ``sounds``: a folder or zip of recordings whose labels are the pictures' classes (data.sounds).
+    """
 
     size: Annotated[tuple[Side, Side], BeforeValidator(parse_size)] = (64, 64)
     fit: Literal["crop", "pad", "stretch"] = "crop"
@@ -62,6 +66,9 @@ class PrepareConfig(Config):
     unlabelled: Literal["refuse", "drop"] = "refuse"
     validation: float = Field(0.1, ge=0, le=0.5)
     test: float = Field(0.1, ge=0, le=0.4)
+    apart: str = ""
+    apart_share: float = Field(0.1, gt=0, le=0.5)
+    sounds: str = ""
     keep_duplicates: bool = False
     keep_noise: bool = False
     min_side: int | None = Field(None, ge=1)  # of a source picture; default: an eighth of the wanted size
@@ -160,9 +167,11 @@ def _stands(target: Path, options: dict[str, Any], force: bool) -> bool:
     if force:
         return False
     manifest = Dataset.open(target).manifest
-    if manifest.options == options:
+    # what a set that was prepared before an option existed has of it
+    known = PrepareConfig().model_dump(mode="json") | manifest.options
+    if known == options:
         return True
-    differing = sorted(key for key in options if manifest.options.get(key) != options[key])
+    differing = sorted(key for key in options if known.get(key) != options[key])
     words = ", ".join("source" if key == "state" else key for key in differing) or "version"
     raise UserError(
         f"'{target}' was prepared otherwise (different {words})", "choose another name, or add --force to replace it"

@@ -15,6 +15,9 @@ import numpy as np
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 SPLITS = ("train", "validation", "test")  # by number
+APART = 3  # combinations that no training picture has, see ``apart``
+HELD_OUT = ("validation", "test", "apart")
+BY_NUMBER = (*SPLITS, "apart")
 UNUSED = 255  # in none of them: what a fold of a cross-validation leaves alone
 FEWEST_IN_SPLIT = 2  # pictures of a split: distances between sets cannot be estimated from fewer
 GIVEN = {None: -1, "train": TRAIN, "validation": VALIDATION, "test": TEST}

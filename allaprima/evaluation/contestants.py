@@ -18,7 +18,7 @@ from allaprima.bundle.bundle import Bundle
 from allaprima.core.device import Device
 from allaprima.core.errors import UserError, suggest
 from allaprima.data.dataset import Dataset
-from allaprima.data.split import SPLITS
+from allaprima.data.split import HELD_OUT
 from allaprima.evaluation import evaluate as evaluation
 from allaprima.evaluation.differences import student
 from allaprima.evaluation.features import FEATURES, Weights
@@ -97,8 +97,8 @@ def check(runs: Sequence[Path], asked: Asked) -> None:
         if own in seen:
             raise UserError(f"'{seen[own]}' and '{run}' are the same run", "give each run once")
         seen[own] = run
-    if asked.split not in SPLITS[1:]:
-        raise UserError(f"There is no held-out split '{asked.split}'", suggest(asked.split, SPLITS[1:]))
+    if asked.split not in HELD_OUT:
+        raise UserError(f"There is no held-out split '{asked.split}'", suggest(asked.split, HELD_OUT))
     FEATURES.get(asked.features)
     check_figure(asked.by)
     student()  # its absence is told before anything is measured

@@ -18,7 +18,7 @@ from allaprima.core.errors import UserError, suggest
 from allaprima.core.files import plain_disk_errors, write_atomic, write_json
 from allaprima.core.progress import progress
 from allaprima.data.dataset import Dataset
-from allaprima.data.split import SPLITS
+from allaprima.data.split import HELD_OUT
 from allaprima.evaluation import report as html
 from allaprima.evaluation.features import FEATURES, Features, Weights
 from allaprima.evaluation.material import Material, Painter, gather
@@ -82,8 +82,8 @@ def evaluate(
     Raises UserError when the pictures are of another size or number of channels, too few, or cannot be written,
     and when ``out`` is a folder of other things.
     """
-    if split not in SPLITS[1:]:
-        raise UserError(f"There is no held-out split '{split}'", suggest(split, SPLITS[1:]))
+    if split not in HELD_OUT:
+        raise UserError(f"There is no held-out split '{split}'", suggest(split, HELD_OUT))
     _check_shapes(dataset, painter)
     folder = out or report_folder(run)
     if out is not None:

@@ -96,7 +96,7 @@ class Classifier:
         parts = []
         for piece in pictures.split(PICTURES_AT_ONCE):
             with self._device.autocast():
-                logits = self.net(_samples(piece, self._device))
+                logits = self.net(samples_of(piece, self._device))
             parts.append(logits.float().softmax(1).cpu())
         return torch.cat(parts) if parts else torch.empty(0, self.net.head.out_features)
 
@@ -126,10 +126,10 @@ def train_classifier(
     planned = max(1, (num_images or num_images_for(count)) // batch_size) * batch_size
     total, seen, start = planned, 0, time.monotonic()
     with progress(title, total) as advance:
-        for rows in _batches(count, batch_size, seed):
+        for rows in batches(count, batch_size, seed):
             for group in optimiser.param_groups:
                 group["lr"] = warm_cosine(config.peak, seen / total, WARM)
-            samples = _shifted(_samples(pictures[rows], device), torch_stream(seed, "classifier-shifts", seen))
+            samples = shifted(samples_of(pictures[rows], device), torch_stream(seed, "classifier-shifts", seen))
             with device.autocast():
                 logits = net(samples)
             smoothing = config.label_smoothing
@@ -248,8 +248,13 @@ class Judge:
 
 def _places(dataset: Dataset, count: int | None) -> np.ndarray:
     """Labelled training pictures: all that memory allows, or ``count`` of them."""
+    return most_places(dataset, np.asarray(dataset.labels) >= 0, count)
+
+
+def most_places(dataset: Dataset, usable: np.ndarray, count: int | None = None) -> np.ndarray:
+    """Training pictures that are ``usable`` (bool ``[N]``): all that memory allows, or ``count`` of them."""
     train = dataset.indices("train")
-    known = train[np.asarray(dataset.labels[train]) >= 0]
+    known = train[usable[train]]
     shape = dataset.domain.shape
     ratio = min(1.0, SIDE / max(shape.spatial))
     most = int(CONFIG.most_bytes / (shape.channels * np.prod(shape.spatial) * ratio**2))
@@ -282,19 +287,19 @@ def _channels(pictures: torch.Tensor) -> torch.Tensor:
     return pictures[:, :3].flatten(0, 1).unsqueeze(1)
 
 
-def _samples(pictures: torch.Tensor, device: Device) -> torch.Tensor:
+def samples_of(pictures: torch.Tensor, device: Device) -> torch.Tensor:
     # uint8 [N,C,h,w] → float32 [N,C,h,w] in [-1,1], channels last
     return pictures.to(device.torch).float().div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
 
 
-def _batches(count: int, batch_size: int, seed: int) -> Iterator[torch.Tensor]:
+def batches(count: int, batch_size: int, seed: int) -> Iterator[torch.Tensor]:
     """Places of the pictures of each step, without end: every epoch another order, its ragged end left out."""
     for epoch in itertools.count():
         order = torch.randperm(count, generator=torch_stream(seed, "classifier-order", epoch))
         yield from order.split(batch_size)[: count // batch_size]
 
 
-def _shifted(samples: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def shifted(samples: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Each picture moved by up to a 32nd of its side, its edge repeated; never mirrored: a mirrored digit is none."""
     count, _, height, width = samples.shape
     reach = max(1, round(max(height, width) / 32))

@@ -16,6 +16,7 @@ from allaprima.core.errors import UserError
 from allaprima.core.progress import progress
 from allaprima.core.seeds import numpy_stream
 from allaprima.data.dataset import Dataset
+from allaprima.evaluation.asking import asked_at, asked_places
 from allaprima.evaluation.features import Features, choose, chunks, of_pictures
 from allaprima.evaluation.nearest import PIXEL_SIDE, Neighbours
 from allaprima.evaluation.small import shrink, small_pictures
@@ -46,10 +47,17 @@ class Painter(Protocol):
         truncation: float = 1.0,
         batch_size: int = 256,
         as_: Any = "pil",
+        **wishes: Any,
     ) -> Any: ...
 
     def stream(
-        self, count: int, seed: int = 0, label: Any = None, truncation: float = 1.0, batch_size: int = 256
+        self,
+        count: int,
+        seed: int = 0,
+        label: Any = None,
+        truncation: float = 1.0,
+        batch_size: int = 256,
+        **wishes: Any,
     ) -> Iterator[tuple[np.ndarray, torch.Tensor]]: ...
 
 
@@ -58,8 +66,9 @@ class Material:
     """Pictures and features of four kinds.
 
     ``real``: held-out pictures, ``real_places`` of the dataset, of the ``split`` that is measured on. ``fake``: samples;
-    ``fake_labels`` are the classes asked for, int64 places in the painter's ``classes``; ``first`` holds the first ones,
-    uint8 ``[n,H,W,C]``. ``searched``: training pictures, ``searched_places``, of which the first ``num_floor``, drawn at
+    ``fake_labels`` are the classes asked for, int64 places in the painter's ``classes``; ``asked_places``, for a painter that
+    follows texts or sounds, the held-out pictures whose own were asked for; ``first`` holds the first ones, uint8
+    ``[n,H,W,C]``. ``searched``: training pictures, ``searched_places``, of which the first ``num_floor``, drawn at
     random and as many as samples, stand in for samples to give each figure its floor or ceiling.
 
     Features are float32 ``[·,D]``. ``real_small`` and ``fake_small`` are the pictures themselves, uint8 ``[·,C,h,w]``
@@ -84,6 +93,7 @@ class Material:
     searched: torch.Tensor
     searched_places: np.ndarray
     num_floor: int
+    asked_places: np.ndarray | None = None
     figures: Sequence[Figure] = ()
     left_out: Mapping[str, UserError] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
@@ -101,10 +111,22 @@ class Material:
     @cached_property
     def asked(self) -> torch.Tensor:
         """The class that each sample was asked to be: int64, a place in the *dataset's* ``classes``, -1 if it has none."""
+        if self.asked_places is not None:
+            return torch.from_numpy(np.asarray(self.dataset.labels[self.asked_places]).astype(np.int64))
         known = {name: place for place, name in enumerate(self.dataset.classes)}
         if not self.painter.classes:
             return torch.full((len(self.fake),), -1)
         return torch.tensor([known.get(name, -1) for name in self.painter.classes])[self.fake_labels]
+
+    def wishes(self, count: int) -> torch.Tensor:
+        """What the first ``count`` samples are asked to be, prepared."""
+        painter: Any = self.painter
+        if self.asked_places is None:
+            drawn: torch.Tensor = painter.asked(count, self.seed)
+            return drawn
+        asked = asked_at(painter, self.dataset, self.asked_places[:count])
+        assert asked is not None, "there are places"
+        return asked
 
     @cached_property
     def judge(self) -> Judge:
@@ -168,7 +190,9 @@ def gather(
     with progress("looking at pictures", len(real_places) + len(searched_places) + count) as advance:
         real = of_pictures(features, dataset, real_places, advance)
         searched = of_pictures(features, dataset, searched_places, advance)
-        fake, labels, fake_small, first = _paint(painter, features, count, seed, advance)
+        asked = asked_places(painter, dataset, split, count, seed)
+        wishes = {} if asked is None else {"asked": asked_at(painter, dataset, asked)}
+        fake, labels, fake_small, first = _paint(painter, features, count, seed, wishes, advance)
     return Material(
         run=run,
         dataset=dataset,
@@ -183,6 +207,7 @@ def gather(
         fake=fake,
         fake_labels=labels,
         fake_small=fake_small,
+        asked_places=asked,
         first=first,
         searched=searched,
         searched_places=searched_places,
@@ -191,7 +216,7 @@ def gather(
 
 
 def _paint(
-    painter: Painter, features: Features, count: int, seed: int, advance: Any
+    painter: Painter, features: Features, count: int, seed: int, wishes: dict[str, Any], advance: Any
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, np.ndarray]:
     """Features, labels and small pictures of all samples, and the first ones whole."""
     size = len(chunks(count, painter.domain.shape.channels * int(np.prod(painter.domain.shape.spatial)))[0])
@@ -200,7 +225,7 @@ def _paint(
     small: list[torch.Tensor] = []
     first: list[np.ndarray] = []
     kept = 0
-    for array, label in painter.stream(count, seed, batch_size=size):
+    for array, label in painter.stream(count, seed, batch_size=size, **wishes):
         samples = painter.domain.to_tensor(array)  # through uint8, as real pictures went: rounding must tell nothing
         parts.append(features.extract(samples))
         labels.append(label)

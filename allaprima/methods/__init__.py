@@ -99,8 +99,10 @@ def mean(per_sample: torch.Tensor) -> torch.Tensor:
     return per_sample.float().mean()
 
 
-def label_of(batch: Batch) -> torch.Tensor:
-    """The batch's prepared condition; zeros ``[N]`` when there is none."""
-    if "label" in batch.conditions:
-        return batch.conditions["label"]
+def asked_of(batch: Batch) -> torch.Tensor:
+    """The batch's prepared condition, of which it has one at most; zeros int64 ``[N]`` when there is none."""
+    if len(batch.conditions) > 1:
+        raise ValueError(f"a batch has one condition, not {sorted(batch.conditions)}")
+    for prepared in batch.conditions.values():
+        return prepared
     return torch.zeros(len(batch), dtype=torch.int64, device=batch.samples.device)

@@ -26,6 +26,7 @@ from allaprima.losses.adversarial import ADVERSARIAL
 from allaprima.losses.penalties import PENALTIES
 from allaprima.methods import Moment, mean
 from allaprima.methods._adaptive import Adaptive
+from allaprima.methods._pairs import Contrast, mismatched
 from allaprima.models.discriminators import DISCRIMINATORS
 from allaprima.models.discriminators._reconstruction import Decoder, error
 
@@ -44,6 +45,7 @@ class Config(Component):
     pictures score ``augment_target`` of the way from training pictures to generated ones (``_adaptive``). ``reconstruct``: the
     weight of a reconstruction of real samples from what the discriminator has kept of them (FastGAN, Liu et al. 2021);
     ``auto`` asks for it where pictures are few.
+    ``mismatched`` and ``contrast``: weights of what makes it mind the condition, where there is one (``_pairs``).
     ``freeze``: the discriminator's lowest layers, which stay as a run begun with ``--from`` found them (FreezeD, Mo et al.
     2020).
     """
@@ -54,6 +56,8 @@ class Config(Component):
     penalty_weight: float | Literal["auto"] = "auto"
     penalty_end: float = Field(1.0, ge=0)
     penalty_share: float = Field(0.125, gt=0, le=1)
+    mismatched: float = Field(0.5, ge=0)
+    contrast: float = Field(0.1, ge=0)
     augment: list[Annotated[str, named(AUGMENT)]] = ["colour", "translation", "cutout"]
     augment_probability: Annotated[float, Field(ge=0, le=1)] | Literal["auto", "adaptive"] = "auto"
     augment_target: float = Field(0.5, gt=0, lt=1)
@@ -101,14 +105,22 @@ class Adversary(nn.Module):
                 "add --set method.discriminator.normalisation=group (or none), or --set method.penalty=none",
             )
 
+        self.followed = condition if condition_dim else None
+        self.contrast = Contrast(self._coarsest(shape), condition_dim) if condition_dim and config.contrast else None
         self.adaptive = Adaptive(config.augment_target) if config.augment_probability == "adaptive" else None
         # ``auto`` is left where nobody has said how many pictures there are
         self.redrawn = 0.0 if config.reconstruct == "auto" else config.reconstruct
         self.decoder = self._decoder(shape) if self.redrawn else None
 
+    @torch.no_grad()
+    def _last_grid(self, shape: Shape) -> torch.Tensor:
+        return self.discriminator.grids(torch.zeros(2, shape.channels, *shape.spatial))[-1]
+
+    def _coarsest(self, shape: Shape) -> int:
+        return self._last_grid(shape).shape[1]
+
     def _decoder(self, shape: Shape) -> Decoder:
-        with torch.no_grad():
-            grid = self.discriminator.grids(torch.zeros(1, shape.channels, *shape.spatial))[-1]
+        grid = self._last_grid(shape)
         doublings = max(1, int(math.log2(min(DECODED_SIDE, *shape.spatial) / min(grid.shape[2:]))))
         return Decoder(grid.shape[1], shape.channels, len(shape.spatial), doublings)
 
@@ -121,7 +133,9 @@ class Adversary(nn.Module):
     def taken_over_batch(self, part: int) -> list[str]:
         """As ``Method`` has it."""
         group = getattr(self.loss, "GROUP", 1)
-        return [] if part % group == 0 else ["each score's opponents"]
+        found = [] if part % group == 0 else ["each score's opponents"]
+        pairs = self.followed is not None and (self.config.mismatched or self.config.contrast)
+        return [*found, "the pairs that do not match"] if pairs else found
 
     def augment(self, samples: torch.Tensor, moment: Moment) -> torch.Tensor:
         """DiffAugment at this moment's probability."""
@@ -144,8 +158,14 @@ class Adversary(nn.Module):
     ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         """The discriminator's losses, and the real samples' scores ``[N]``, without their graph."""
         real, fake = self.augment(real, moment), self.augment(fake, moment)
-        grids, real_score, fake_score = self._scores(real, fake, self.condition(label))
+        y = self.condition(label)
+        grids, real_score, fake_score = self._scores(real, fake, y)
         losses = {"discriminator": mean(self.loss.discriminator(real_score, fake_score))}
+        if self.followed is not None and self.config.mismatched:
+            others = self.discriminator.judge(grids, y.roll(1, 0)).float()
+            losses["mismatched"] = self.config.mismatched * mean(mismatched(self.followed, label, real_score, others))
+        if self.contrast is not None:
+            losses["contrast"] = self.config.contrast * mean(self.contrast(grids[-1], y, label))
         if self.gamma:
             losses["penalty"] = self._penalty(real, fake, label, moment)
         if self.decoder is not None:
@@ -173,8 +193,11 @@ class Adversary(nn.Module):
     ) -> dict[str, torch.Tensor]:
         """The loss of what painted ``fake``. ``real_score``: from ``learn``, so that real samples are not scored twice."""
         y = self.condition(label).detach()
-        fake_score = self.discriminator(self.augment(fake, moment), y).float()
-        return {"generator": mean(self.loss.generator(real_score, fake_score))}
+        grids = self.discriminator.grids(self.augment(fake, moment))
+        losses = {"generator": mean(self.loss.generator(real_score, self.discriminator.judge(grids, y).float()))}
+        if self.contrast is not None:
+            losses["followed"] = self.config.contrast * mean(self.contrast(grids[-1], y, label))
+        return losses
 
     @torch.no_grad()
     def score(self, real: torch.Tensor, label: torch.Tensor, moment: Moment) -> torch.Tensor:

@@ -21,7 +21,8 @@ from allaprima.core.spans import Between, OneOf, Spans, Times
 from allaprima.data.batch import Batch
 from allaprima.domains import Shape
 from allaprima.losses.features import matching
-from allaprima.methods import Method, Moment, label_of, mean
+from allaprima.losses.texture import spectrum_distance
+from allaprima.methods import Method, Moment, asked_of, mean
 from allaprima.methods._adaptive import STEPS_BETWEEN_LOOKS
 from allaprima.methods._adversary import SHOWN, Adversary
 from allaprima.methods._adversary import Config as AdversaryConfig
@@ -59,6 +60,7 @@ class Config(AdversaryConfig, PerceptualConfig):
     scaling: ClassVar[Scaling] = Scaling()
 
     generator: Annotated[Any, Choice(GENERATORS)] = "residual"
+    texture: float = Field(0.0, ge=0)
     latent_dim: int = Field(64, ge=1)
     condition_dim: int = Field(32, ge=1)
     head_start: float = Field(0.0, ge=0, lt=1)
@@ -100,7 +102,7 @@ class Gan(Method):
         self.steps_between_looks = STEPS_BETWEEN_LOOKS if self.adversary.adaptive is not None else 0
 
     def look(self, batch: Batch, moment: Moment) -> None:
-        self.adversary.look(batch.samples, label_of(batch), moment)
+        self.adversary.look(batch.samples, asked_of(batch), moment)
 
     def parameters_of(self, phase: str) -> Iterable[nn.Parameter]:
         if phase == "discriminator":
@@ -118,7 +120,7 @@ class Gan(Method):
 
     def replay(self, nets: dict[str, nn.Module], batch: Batch, random: torch.Generator) -> None:
         z = torch.randn(len(batch), self.latent_dim, generator=random, device=batch.samples.device)
-        nets["generator"](z, nets["condition"](label_of(batch)))
+        nets["generator"](z, nets["condition"](asked_of(batch)))
 
     def taken_over_batch(self, part: int) -> list[str]:
         matched = ["the features that are matched"] if self.perceptual is not None else []
@@ -132,13 +134,13 @@ class Gan(Method):
 
     def _unprepared(self, batch: Batch, moment: Moment) -> Painted:
         """For a generator's step without a discriminator's before it."""
-        return Painted(self._draw(batch, moment), None, self.adversary.score(batch.samples, label_of(batch), moment))
+        return Painted(self._draw(batch, moment), None, self.adversary.score(batch.samples, asked_of(batch), moment))
 
     def _paint(self, z: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         return self.generator(z, self.condition(label)).float()
 
     def _discriminator(self, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
-        label = label_of(batch)
+        label = asked_of(batch)
         for net in (self.generator, self.condition):
             net.requires_grad_(True)  # not for this step, but for the next, which uses the same graph
         z = self._draw(batch, moment)
@@ -151,7 +153,7 @@ class Gan(Method):
         return losses
 
     def _generator(self, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
-        label = label_of(batch)
+        label = asked_of(batch)
         painted = self._painted.popleft() if self._painted else self._unprepared(batch, moment)
         fake = self._paint(painted.z, label) if painted.samples is None else painted.samples
         losses = self.adversary.teach(fake, painted.real_score, label, moment)
@@ -159,4 +161,6 @@ class Gan(Method):
             with torch.no_grad():
                 target = self.perceptual.maps(batch.samples)
             losses["perceptual"] = self.config.perceptual * mean(matching(target, self.perceptual.maps(fake)))
+        if self.config.texture:
+            losses["texture"] = self.config.texture * spectrum_distance(batch.samples, fake, moment.random)
         return losses

@@ -26,7 +26,7 @@ from allaprima.domains import Shape
 from allaprima.losses.divergence import kl_to_standard_normal
 from allaprima.losses.features import perceptual
 from allaprima.losses.reconstruction import RECONSTRUCTION
-from allaprima.methods import Method, Moment, label_of, mean
+from allaprima.methods import Method, Moment, asked_of, mean
 from allaprima.methods._adaptive import STEPS_BETWEEN_LOOKS
 from allaprima.methods._adversary import SHOWN, Adversary
 from allaprima.methods._adversary import Config as AdversaryConfig
@@ -135,10 +135,10 @@ class Vae(Method):
 
     def look(self, batch: Batch, moment: Moment) -> None:
         if self.opponent is not None and self._has_joined(moment):
-            self.opponent.look(batch.samples, label_of(batch), moment)
+            self.opponent.look(batch.samples, asked_of(batch), moment)
 
     def replay(self, nets: dict[str, nn.Module], batch: Batch, random: torch.Generator) -> None:
-        y = nets["condition"](label_of(batch))
+        y = nets["condition"](asked_of(batch))
         mean_z, log_variance = nets["encoder"](batch.samples, y)
         nets["generator"](draw(mean_z, log_variance, random), y)
 
@@ -156,7 +156,7 @@ class Vae(Method):
         return self.opponent is not None and moment.progress >= self.config.adversarial_from
 
     def _autoencoder(self, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
-        y = self.condition(label_of(batch))
+        y = self.condition(asked_of(batch))
         mean_z, log_variance = self.encoder(batch.samples, y)
         log_variance = log_variance.clamp(-20, 20)  # e^20 is far beyond any posterior, and finite in float32
         z = draw(mean_z, log_variance, moment.random)
@@ -182,17 +182,18 @@ class Vae(Method):
         assert self.opponent is not None
         few, fake = self._part(batch), self._paint(z, y)
         self._painted.append(fake.detach())
-        real_score = self.opponent.score(few.samples, label_of(few), moment)
-        return self.opponent.teach(fake, real_score, label_of(few), moment)["generator"]
+        real_score = self.opponent.score(few.samples, asked_of(few), moment)
+        taught = self.opponent.teach(fake, real_score, asked_of(few), moment)
+        return torch.stack([*taught.values()]).sum()
 
     def _discriminator(self, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
         assert self.opponent is not None
         if not self._painted:  # a step without the autoencoder's before it
             with torch.no_grad():
-                y = self.condition(label_of(batch))
+                y = self.condition(asked_of(batch))
                 self._painted.append(self._paint(self.encoder(batch.samples, y)[0], y))
         few = self._part(batch)
-        return self.opponent.learn(few.samples, self._painted.popleft(), label_of(few), moment)[0]
+        return self.opponent.learn(few.samples, self._painted.popleft(), asked_of(few), moment)[0]
 
     def _paint(self, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         few = self._count(len(z))

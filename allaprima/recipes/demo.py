@@ -42,7 +42,7 @@ def run(
         return None
     bundle = Bundle.load(made)
     say("3/4  samples")
-    write_grid(sample_grid(bundle), made / "samples.png")
+    write_grid(sample_grid(bundle, dataset), made / "samples.png")
     say("4/4  measuring")
     report = made / "report" / "report.html"
     if outcome.ending != "standing" or not report.is_file():

@@ -15,20 +15,28 @@ from typing import Annotated, Literal
 import torch
 from pydantic import ConfigDict, Field, model_validator
 
-from allaprima.bundle.bundle import Bundle, slerp
+from allaprima.bundle.bundle import Bundle
+from allaprima.bundle.mixing import Embedded, mixed, slerp
 from allaprima.core.config import Config
 from allaprima.core.seeds import torch_stream
+from allaprima.models.conditions.sound import unpacked
 
 SEEDS = 2**53  # what a browser's number holds exactly
+
+LONGEST_TEXT = 1000  # characters
+LONGEST_SOUND = 8000  # characters of base64
+EMBEDDED = 512  # wishes that are remembered
 
 Coordinate = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 
 
 class Point(Config):
-    """One place in the space of noise, and its class.
+    """One place in the space of noise, and what is asked there.
 
     ``x`` and ``y`` in [-1, 1] are angles in units of π: the pad is a torus, its left edge is its right edge.
     ``truncation`` in [0, 2] scales the noise. ``label`` is a class name; None takes the class that the seed draws.
+    ``text`` is a wish in words, ``text_share`` in [0, 1] how far it is on the way to ``other_text``. ``sound`` is what was heard,
+    packed (``models.conditions.sound``). Other things that are None are left out.
     """
 
     model_config = ConfigDict(strict=True)
@@ -38,6 +46,10 @@ class Point(Config):
     y: Coordinate = 0.0
     truncation: float = Field(default=1.0, ge=0, le=2, allow_inf_nan=False)
     label: str | None = Field(default=None, max_length=200)
+    text: str | None = Field(default=None, max_length=LONGEST_TEXT)
+    other_text: str | None = Field(default=None, max_length=LONGEST_TEXT)
+    text_share: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
+    sound: str | None = Field(default=None, max_length=LONGEST_SOUND)
 
 
 class State(Point):
@@ -73,20 +85,29 @@ def noise(state: State, bundle: Bundle) -> torch.Tensor:
     return _place(state, dim)
 
 
-@torch.inference_mode()
 def condition(state: State, bundle: Bundle) -> torch.Tensor:
-    """The state's embedded class, float32 ``[condition_dim]``; between two pins their embeddings are mixed linearly.
+    """What the state asks for as the nets take it, float32 ``[condition_dim]``; between two pins by slerp.
 
-    Raises UserError, with the nearest name, for a class that the generator does not know.
+    Raises UserError, with the nearest name, for a class that the generator does not know, and for what it does not follow.
     """
     if state.mix is not None and state.a is not None and state.b is not None:
-        return torch.lerp(_embedded(state.a, bundle), _embedded(state.b, bundle), state.mix)
-    return _embedded(state, bundle)
+        return mixed(_wished(state.a, bundle), _wished(state.b, bundle), state.mix).y[0]
+    return _wished(state, bundle).y[0]
 
 
-def _embedded(point: Point, bundle: Bundle) -> torch.Tensor:
-    prepared = bundle.labels(1, point.label, point.seed)
-    return bundle.condition(prepared.to(bundle.device))[0].float().cpu()
+def _wished(point: Point, bundle: Bundle) -> Embedded:
+    wish = _embedded(bundle, point.label, point.text, point.sound, point.seed)
+    if point.other_text is None or not point.text_share:
+        return wish
+    other = _embedded(bundle, point.label, point.other_text, point.sound, point.seed)
+    return mixed(wish, other, point.text_share)
+
+
+@lru_cache(maxsize=EMBEDDED)
+def _embedded(bundle: Bundle, label: str | None, text: str | None, sound: str | None, seed: int) -> Embedded:
+    """Remembered, for a hand that moves asks for the same again and again."""
+    heard = unpacked(sound) if sound is not None else None
+    return bundle.embed(bundle.asked(1, seed, label=label, text=text, sound=heard))
 
 
 def _place(point: Point, dim: int) -> torch.Tensor:

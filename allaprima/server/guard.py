@@ -27,6 +27,7 @@ from allaprima.core.errors import UserError
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 SHORTEST_TOKEN = 12
 LARGEST_BODY = 64 * 1024  # bytes
+LARGER_BODIES = {"/api/sound": 512 * 1024}  # a few seconds of sound
 BODY_SECONDS = 10.0
 OPEN_TO_ALL = frozenset({"/health"})  # for a supervisor; says nothing but "ok"
 
@@ -201,9 +202,10 @@ def _with_headers(send: Send) -> Send:
 
 async def _limited(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Run ``app`` with its body, read beforehand: no route ever sees one that is too large, or waits for a slow one."""
-    too_large = Refusal(413, "The request is too large", f"send at most {LARGEST_BODY // 1024} kB")
+    largest = LARGER_BODIES.get(scope["path"], LARGEST_BODY)
+    too_large = Refusal(413, "The request is too large", f"send at most {largest // 1024} kB")
     length = Headers(scope=scope).get("content-length", "0")
-    if not length.isascii() or not length.isdigit() or int(length) > LARGEST_BODY:
+    if not length.isascii() or not length.isdigit() or int(length) > largest:
         await _refuse(send, too_large)
         return
     body, more = bytearray(), True
@@ -215,7 +217,7 @@ async def _limited(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> 
                     return
                 body += message.get("body", b"")
                 more = message.get("more_body", False)
-                if len(body) > LARGEST_BODY:
+                if len(body) > largest:
                     await _refuse(send, too_large)
                     return
     except TimeoutError:

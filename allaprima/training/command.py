@@ -30,7 +30,12 @@ def parse_count(text: str) -> int:
 
 
 def as_changes(
-    method: str | None, minutes: float | None, images: str | None, seed: int | None, changes: Sequence[str]
+    method: str | None,
+    minutes: float | None,
+    images: str | None,
+    seed: int | None,
+    changes: Sequence[str],
+    condition: str | None = None,
 ) -> list[str]:
     """The verb's options as ``key=value`` changes, before those of ``--set``."""
     if minutes is not None and images is not None:
@@ -42,6 +47,8 @@ def as_changes(
         found.append(f"budget={{images: {parse_count(images)}}}")
     if seed is not None:
         found.append(f"seed={seed}")
+    if condition is not None:
+        found.append(f"condition={condition}")
     return [*found, *changes]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from allaprima.core.config import Choice, Config, Plannable, named
 from allaprima.core.errors import UserError
@@ -13,8 +13,14 @@ from allaprima.domains import Shape
 from allaprima.evaluation.features import FEATURES
 from allaprima.evaluation.validation import Watched
 from allaprima.methods import METHODS
+from allaprima.models import conditions
+from allaprima.models.text_encoders import TEXT_ENCODERS
 
 Auto = Literal["auto"]
+
+
+def _conditions(text: str) -> str:
+    return "auto" if text.strip() == "auto" else ",".join(conditions.parse(text)) or "none"
 
 
 class BudgetConfig(Config):
@@ -91,11 +97,26 @@ RECOMMENDED = {
 }  # where a method says nothing
 
 
+class ConditioningConfig(Config):
+    """``text_encoder``: what makes numbers of texts. ``attributes``: which columns, by default all that suit.
+
+    ``drop``: how often each text, sound or attribute, and a class among others, is left out in training, so that it may be
+    left out of a request.
+    """
+
+    text_encoder: Annotated[Any, Choice(TEXT_ENCODERS)] = "words"
+    attributes: list[str] = []
+    drop: float = Field(0.1, ge=0, lt=1)
+
+
 class RunConfig(Config):
-    """A whole run. ``condition`` ``auto`` is ``label`` for a dataset with two classes or more, else ``none``."""
+    """A whole run. ``condition``: ``none``, or one or several of ``label`` (or ``class``), ``text``, ``sound`` and
+    ``attributes``, with commas; ``auto`` is ``label`` for a dataset with two classes or more, else ``none``.
+    """
 
     method: Annotated[Any, Choice(METHODS)] = "gan"
-    condition: Literal["auto", "label", "none"] = "auto"
+    condition: Annotated[str, AfterValidator(_conditions)] = "auto"
+    conditioning: ConditioningConfig = ConditioningConfig()
     training: TrainingConfig = TrainingConfig()
     budget: BudgetConfig = BudgetConfig(minutes=10)
     seed: int = 0

@@ -22,10 +22,11 @@ from allaprima.core.errors import UserError
 from allaprima.core.files import plain_disk_errors, sha256_file, sweep_partial, write_atomic, write_json
 from allaprima.core.seeds import numpy_stream
 from allaprima.data.dataset import MANIFEST, Dataset, is_dataset
+from allaprima.data.sounds import FILES as SOUND_FILES
 from allaprima.data.split import FEWEST_IN_SPLIT, SPLITS, TEST, TRAIN, UNUSED, VALIDATION
 
 FEWEST_FOLDS = 2
-LINKED = ("images.npy", "labels.npy", "records.jsonl", "report.json")
+LINKED = ("images.npy", "labels.npy", "records.jsonl", "report.json", *SOUND_FILES)
 USUAL_VALIDATION = 0.1  # of a dataset that was prepared without validation pictures
 
 

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 
 from allaprima.bundle.bundle import Bundle
+from allaprima.evaluation.asking import asked_at, asked_places
 from allaprima.evaluation.validation import Validator
 from allaprima.training import publish
 from allaprima.training.course import Course
@@ -30,7 +31,7 @@ class Judge:
         seen, used, best = learner.num_images_seen, course.plan.seconds_used, course.best
         bundle, fields = publish.as_bundle(self.run, learner, publish.provenance(self.run, seen, used))
         figures = self.figures(bundle, course.allowance.samples)
-        grid = publish.sample_grid(bundle)
+        grid = publish.sample_grid(bundle, self.run.dataset)
         publish.write_grid(grid, self.run.folder / "samples" / f"{seen:09d}.png")
         watched = figures[best.watch]
         is_kept = best.offer(watched, seen)
@@ -43,5 +44,7 @@ class Judge:
 
     def figures(self, bundle: Bundle, samples: int) -> dict[str, float]:
         """Of so many samples that ``bundle`` paints, and of its encoder where it has one."""
-        pieces = (painted for painted, _ in bundle.pieces(samples, seed=self.run.config.seed))
+        seed, dataset = self.run.config.seed, self.run.dataset
+        asked = asked_at(bundle, dataset, asked_places(bundle, dataset, "validation", samples, seed))
+        pieces = (painted for painted, _ in bundle.pieces(samples, seed=seed, asked=asked))
         return self.validator.figures_of(pieces) | self.validator.of_autoencoder(bundle)

@@ -13,7 +13,6 @@ from pathlib import Path
 from allaprima.core.device import Device
 from allaprima.core.errors import UserError
 from allaprima.core.files import claim_folder
-from allaprima.data.loader import Loader
 from allaprima.evaluation.features import FEATURES
 from allaprima.evaluation.validation import Validator
 from allaprima.training import budget, checkpoint, planner, publish, transfer
@@ -121,7 +120,7 @@ def _prepare(run: Run, began: float, say: Callable[[str], None], group: Group) -
     config = run.config
     part = (group.part.number, group.part.count)
     learner = Learner.of(run, device, group)
-    loader = Loader(run.dataset, "train", config.training.batch_size, config.seed, device.torch, part=part)
+    loader = run.loader("train", config.training.batch_size, device.torch, part)
     judge = Judge(run, validator) if validator is not None else None
     course = Course(budget.Plan(0, None), Best(config.training.watch))
     session = Session(run, learner, loader, judge, course, say=say, counted=began, group=group)

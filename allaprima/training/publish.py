@@ -18,6 +18,9 @@ from allaprima.bundle import files
 from allaprima.bundle.bundle import Bundle
 from allaprima.bundle.format import Description
 from allaprima.core.files import plain_disk_errors, write_atomic
+from allaprima.data.dataset import Dataset
+from allaprima.evaluation.asking import asked_at, asked_places
+from allaprima.models.conditions import parts_of
 from allaprima.training import transfer
 from allaprima.training.aggregate import fitted_prior
 from allaprima.training.learner import Learner
@@ -34,7 +37,7 @@ def as_bundle(run: Run, learner: Learner, provenance: dict[str, Any]) -> tuple[B
     nets = nets | fitted_prior(run, learner, nets)
     encoder = getattr(run.config.method, "encoder", None)
     labels = np.asarray(run.dataset.labels[run.dataset.indices("train")])
-    classes = getattr(run.condition, "classes", [])
+    classes = getattr(parts_of(run.condition).get("label"), "classes", [])
     shares = np.bincount(labels[labels >= 0], minlength=len(classes)) / max(1, len(labels)) if classes else np.zeros(0)
     fields = {
         "domain": run.dataset.manifest.domain,
@@ -76,12 +79,14 @@ def provenance(
     }
 
 
-def sample_grid(bundle: Bundle) -> Image.Image:
-    """The same latents every time: eight columns, a class a row where there are classes."""
-    rows = min(GRID_SIDE, len(bundle.classes)) if bundle.classes else GRID_SIDE
+def sample_grid(bundle: Bundle, dataset: Dataset) -> Image.Image:
+    """The same latents every time: eight columns, a class a row where there are classes, or what a validation picture asks."""
+    places = asked_places(bundle, dataset, "validation", GRID_SIDE, GRID_SEED)
+    rows = min(GRID_SIDE, len(bundle.classes)) if bundle.classes and places is None else GRID_SIDE
     count = rows * GRID_SIDE
-    label = [place // GRID_SIDE for place in range(count)] if bundle.classes else None
-    array = bundle.sample(count, seed=GRID_SEED, label=label, as_="array")
+    label = [place // GRID_SIDE for place in range(count)] if bundle.classes and places is None else None
+    asked = asked_at(bundle, dataset, places.repeat(GRID_SIDE)) if places is not None else None
+    array = bundle.sample(count, seed=GRID_SEED, label=label, as_="array", asked=asked)
     return bundle.domain.to_grid(array, GRID_SIDE, scale=max(1, math.ceil(64 / max(array.shape[1:3]))))
 
 
@@ -102,7 +107,7 @@ def write_bundle(run: Run, bundle: Bundle, fields: dict[str, Any], preview: Imag
 def write_now(run: Run, learner: Learner, seconds: float) -> None:
     """The generator as it is, for a run that was stopped before its first tick."""
     bundle, fields = as_bundle(run, learner, provenance(run, learner.num_images_seen, seconds))
-    write_bundle(run, bundle, fields, sample_grid(bundle))
+    write_bundle(run, bundle, fields, sample_grid(bundle, run.dataset))
 
 
 def card(bundle: Bundle) -> str:
@@ -110,6 +115,7 @@ def card(bundle: Bundle) -> str:
     made, shape = bundle.description.provenance, bundle.domain.config
     parameters = sum(parameter.numel() for net in bundle.nets.values() for parameter in net.parameters())
     classes = ", ".join(bundle.classes) or "none"
+    asked = ", ".join(bundle.follows) or "nothing"
     features = made["measured_on"]
     figures = "\n".join(
         f"| {key.removeprefix('validation_').replace('_', ' ').capitalize()}, validation split | {_figure(value, features)} |"
@@ -125,6 +131,7 @@ def card(bundle: Bundle) -> str:
 | Pictures | {shape.width} × {shape.height}, {shape.channels} channels |
 | Method | {made["method"]}: {bundle.description.generator.component_name()} generator, {parameters:,} parameters in all |
 | Classes | {classes} |
+| Follows | {asked} |
 | Trained on | {made["training_pictures"]:,} pictures (fingerprint `{made["dataset_fingerprint"][:16]}`) |
 {_begun_from(made)}| Training | {made["images_seen"]:,} images seen, {made["minutes"]} minutes, seed {made["seed"]} |
 {figures}

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from allaprima.core.config import load, to_yaml
 from allaprima.core.errors import UserError
 from allaprima.core.files import plain_disk_errors, write_atomic, write_json
+from allaprima.data import conditions as asked
 from allaprima.data.dataset import Dataset
+from allaprima.data.loader import Loader
+from allaprima.models import conditions
 from allaprima.models.conditions import CONDITIONS
 from allaprima.training.config import RunConfig
 
@@ -38,24 +43,45 @@ class Run:
     def checkpoints(self) -> Path:
         return self.folder / "checkpoints"
 
-    @property
+    @cached_property
     def condition(self) -> Any:
-        """The Config of the run's condition, class names filled in."""
+        """The Config of the run's condition, which knows the classes and words."""
         return condition_of(self.config, self.dataset)
+
+    def loader(self, split: str, batch_size: int, device: torch.device, part: tuple[int, int] = (0, 1)) -> Loader:
+        """A split's pictures with what is asked of them."""
+        dropped = self.config.conditioning.drop if split == "train" else 0.0
+        return Loader(self.dataset, split, batch_size, self.config.seed, device, self.condition, dropped, part)
 
 
 def condition_of(config: RunConfig, dataset: Dataset) -> Any:
-    """The Config of the condition that a run on this dataset has. Raises UserError when the dataset cannot give it."""
-    name = config.condition
-    if name == "auto":
-        name = "label" if len(dataset.classes) >= 2 else "none"
-    elif name == "label" and len(dataset.classes) < 2:
-        raise UserError(
-            f"'{dataset.folder}' has no classes to condition on",
-            "put the pictures into class subfolders and prepare them again, or leave out --set condition=label",
-        )
-    module = CONDITIONS.get(name)
-    return module.Config(classes=dataset.classes) if name == "label" else module.Config()
+    """The Config of the condition that a run on this dataset has, which knows its training pictures' classes and words.
+
+    Raises UserError when the dataset cannot give it.
+    """
+    parts = [_part(name, config, dataset, names) for names in [names_of(config, dataset)] for name in names]
+    if not parts:
+        return CONDITIONS.get("none").Config()
+    return parts[0] if len(parts) == 1 else CONDITIONS.get("several").Config(parts=parts)
+
+
+def names_of(config: RunConfig, dataset: Dataset) -> list[str]:
+    """The conditions' names; ``auto`` decided."""
+    if config.condition == "auto":
+        return ["label"] if len(dataset.classes) >= 2 else []
+    return conditions.parse(config.condition)
+
+
+def _part(name: str, config: RunConfig, dataset: Dataset, among: list[str]) -> Any:
+    asked.check(dataset, name)
+    module, wanted = CONDITIONS.get(name), config.conditioning
+    if name == "label":
+        return module.Config(classes=dataset.classes, optional=len(among) > 1)
+    settings = {"text": {"encoder": wanted.text_encoder}, "attributes": {"names": wanted.attributes}}.get(name, {})
+    train = dataset.indices("train")
+    # a sound's spectrum is the same whatever others there are
+    values = asked.raw(dataset, name, train) if name != "sound" else []
+    return module.Config(**settings).fitted(values)
 
 
 def exists(folder: Path) -> bool:
@@ -177,5 +203,5 @@ def resolve(config: RunConfig, dataset: Dataset) -> RunConfig:
     method = config.method
     if hasattr(method, "for_pictures"):
         method = method.for_pictures(len(dataset.indices("train")))
-    condition = condition_of(config, dataset).component_name()
+    condition = ",".join(names_of(config, dataset)) or "none"
     return config.model_copy(update={"method": method, "condition": condition, "training": training})

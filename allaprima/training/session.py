@@ -169,7 +169,7 @@ class Session:
     @cached_property
     def _held_out(self) -> Loader:
         """The validation split, for methods that look at it. Every process sees all of a batch, so that they stay equal."""
-        return Loader(self.run.dataset, "validation", self.loader.batch_size, self.loader.seed, self.loader.device)
+        return self.run.loader("validation", self.loader.batch_size, self.loader.device)
 
     def close(self) -> None:
         """Stop the threads that read ahead."""

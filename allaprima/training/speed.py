@@ -15,7 +15,6 @@ from dataclasses import replace
 import torch
 
 from allaprima.core.device import Device
-from allaprima.data.loader import Loader
 from allaprima.training import budget, recording
 from allaprima.training.config import RunConfig
 from allaprima.training.distributed import ALONE, Group
@@ -54,7 +53,7 @@ class Speedometer:
             config = config.model_copy(update={"training": training})
         run = replace(self.run, config=config)
         batch_size = config.training.batch_size
-        loader = Loader(run.dataset, "train", batch_size, config.seed, self.device.torch, part=self.part)
+        loader = run.loader("train", batch_size, self.device.torch, self.part)
         try:
             learner = Learner.of(run, self.device)
 

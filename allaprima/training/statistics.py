@@ -16,7 +16,6 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from allaprima.core.seeds import torch_stream
-from allaprima.data.loader import Loader
 from allaprima.training.learner import Learner
 from allaprima.training.run import Run
 
@@ -39,7 +38,7 @@ def with_own_statistics(run: Run, learner: Learner) -> dict[str, nn.Module]:
         norm.momentum = None  # the mean of all batches, rather than a moving one
         norm.train()
     device, seed = learner.device, run.config.seed
-    loader = Loader(run.dataset, "train", BATCH_SIZE, seed, device.torch)
+    loader = run.loader("train", BATCH_SIZE, device.torch)
     try:
         with torch.no_grad(), device.autocast():
             for step in range(BATCHES):

@@ -10,6 +10,7 @@ from torch import nn
 
 from allaprima.bundle.format import Description
 from allaprima.core.errors import UserError
+from allaprima.models.conditions import classes_of
 
 Tensors = Mapping[str, torch.Tensor]
 OPPONENTS = ("adversary.", "opponent.")  # what a GAN and a VAE call theirs
@@ -19,9 +20,8 @@ class Fit:
     """Collects ``tensors`` by their names in ``method``, and ``said``, a person's account of what could not come along."""
 
     def __init__(self, old: Description, condition: Any, method: nn.Module) -> None:
-        self.old, self.method = old, method
-        self.old_classes: list[str] = getattr(old.condition, "classes", [])
-        self.new_classes: list[str] = getattr(condition, "classes", [])
+        self.old, self.condition, self.method = old, condition, method
+        self.old_classes, self.new_classes = classes_of(old.condition), classes_of(condition)
         self.wanted: dict[str, torch.Tensor] = method.state_dict()
         self.tensors: dict[str, torch.Tensor] = {}
         self.said: list[str] = []
@@ -32,7 +32,7 @@ class Fit:
         if not any(key.startswith(f"{name}.") for key in self.wanted):
             return
         if name == "condition":
-            self._take_table(f"{name}.weight", weights)
+            self._take_condition(weights)
             return
         missing = [
             key for key in self.wanted if key.startswith(f"{name}.") and key.removeprefix(f"{name}.") not in weights
@@ -66,6 +66,15 @@ class Fit:
         self.tensors |= found
         self._take_table(table, {"weight": weights.get(table, torch.empty(0))})
         return bool(own)
+
+    def _take_condition(self, weights: Tensors) -> None:
+        """Of classes by name; of texts and others all weights, where these mean the same in both."""
+        if self.new_classes or self.old_classes:
+            self._take_table("condition.weight", weights)
+        elif self.old.condition == self.condition:
+            self.tensors |= {f"condition.{key}": value for key, value in weights.items()}
+        else:
+            self.said.append("it was asked for otherwise (by other words, or something else): that part begins afresh")
 
     def _take_table(self, key: str, weights: Tensors) -> None:
         """Rows of classes by name; those of classes that are new stay as they were drawn."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from allaprima.bundle.untrained import untrained
 from allaprima.core.device import Device
 from allaprima.domains.image import Config as ImageConfig
 from allaprima.evaluation.material import Material
+from allaprima.models.conditions import CONDITIONS
 
 DEVICE = Device(torch.device("cpu"), "fp32")
 CLASSES = ["left", "right"]
@@ -41,7 +43,7 @@ def material(
         images=noise,
         labels=np.full(count, -1),
         classes=[],
-        manifest=SimpleNamespace(fingerprint="0" * 64, options={}, source="test"),
+        manifest=SimpleNamespace(fingerprint="0" * 64, files={}, options={}, source="test"),
         indices=lambda split: np.arange(len(train)) if split == "train" else np.arange(len(train), count),
     )
     painter = SimpleNamespace(domain=domain, classes=[], encoder=None)
@@ -101,3 +103,25 @@ def of_classes(folder: Path, elsewhere: bool = False, count: int = 100, seed: in
     evidence.dataset.images[:] = shown[: 2 * count].permute(0, 2, 3, 1).numpy()
     evidence.dataset.labels[:] = labels.repeat(2).numpy()
     return evidence
+
+
+def of_texts(folder: Path, elsewhere: bool = False, count: int = 100, seed: int = 0) -> Material:
+    """The same, but from a generator that follows texts, which say which half is bright; their last word says nothing.
+
+    ``elsewhere``: the samples show the left half bright, whatever was asked.
+    """
+    evidence = of_classes(folder, elsewhere, count, seed)
+    dataset, kinds = evidence.dataset, 6
+    sides = [CLASSES[place] for place in dataset.labels]
+    texts = [f"bright on the {side}, number {place // 2 % kinds}" for place, side in enumerate(sides)]
+    dataset.records = [  # type: ignore[misc]  # a namespace stands in for the dataset
+        {"name": f"{place}", "text": text, "side": side, "group": side}
+        for place, (text, side) in enumerate(zip(texts, sides, strict=True))
+    ]
+    condition = CONDITIONS.get("text").Config().fitted(texts)
+    settings = {"name": "residual", "width": 8, "max_width": 8, "head_width": 4, "style_dim": 8}
+    painter = untrained(8, 1, None, 4, settings, condition=condition)
+    features = SimpleNamespace(**vars(evidence.features), extract=lambda samples: samples.flatten(1)[:, ::4])
+    dataset.manifest.fingerprint = f"{count} texts"
+    dataset.sounds = None  # type: ignore[misc]
+    return replace(evidence, painter=painter, features=features, asked_places=evidence.real_places)

@@ -12,37 +12,38 @@ from allaprima.core.config import Choice
 from allaprima.core.errors import UserError
 from allaprima.data.augment import AUGMENT
 from allaprima.domains import DOMAINS
-from allaprima.models.conditions import CONDITIONS
-from tests.contracts.tiny import SHAPES
+from allaprima.models.conditions import CONDITIONS, left_out
+from tests.contracts.tiny import SHAPES, asked
 
 CLASSES = ["cat", "fish", "tree"]
 
 
-def condition_of(name: str) -> tuple[Any, list[Any]]:
-    """A condition that remembers CLASSES if it has classes, and three raw values that it takes."""
-    found = CONDITIONS.get(name).Config
-    if "classes" in found.model_fields:
-        return found(classes=CLASSES), ["tree", "cat", "tree"]
-    return found(), [None, None, None]
-
-
 @pytest.mark.parametrize("name", CONDITIONS.names())
 def test_a_condition_prepares_embeds_and_is_written_and_read(name: str) -> None:
-    config, raw = condition_of(name)
+    config, raw, _ = asked(name, CLASSES)
+    raw[2] = raw[0]
     prepared = config.prepare(raw)
     assert len(prepared) == 3
+    torch.testing.assert_close(config.prepare(raw[1:2]), prepared[1:2])  # a row depends on its own value alone
     embedded = config.build(config.width(8))(prepared)
     assert embedded.shape == (3, config.width(8))
     assert embedded.isfinite().all()
     torch.testing.assert_close(embedded[0], embedded[2])
+    assert name == "none" or not torch.allclose(embedded[0], embedded[1], atol=1e-3)
     assert Choice(CONDITIONS).resolve(config.model_dump(mode="json")) == config
 
 
 @pytest.mark.parametrize("name", CONDITIONS.names())
 def test_a_condition_refuses_what_it_does_not_know_in_plain_words(name: str) -> None:
-    config, _ = condition_of(name)
+    config, _, refused = asked(name, CLASSES)
     with pytest.raises(UserError):
-        config.prepare(["no such thing"])
+        config.prepare([refused])
+
+
+@pytest.mark.parametrize("name", [name for name in CONDITIONS.names() if name not in ("none", "label")])
+def test_a_condition_that_may_be_left_out_says_so_with_a_row_that_no_value_gives(name: str) -> None:
+    config, raw, _ = asked(name, CLASSES)
+    assert left_out(config, config.prepare([None, *raw])).tolist() == [True, False, False, False]
 
 
 @pytest.mark.parametrize("name", DOMAINS.names())

@@ -12,7 +12,7 @@ from allaprima.data.batch import Batch
 from allaprima.domains import Shape
 from allaprima.methods import METHODS, Method, Moment
 from allaprima.models.conditions import CONDITIONS
-from tests.contracts.tiny import SHAPES, small
+from tests.contracts.tiny import SHAPES, asked, small
 
 CLASSES = ["cat", "fish"]
 N = 8
@@ -27,20 +27,22 @@ def settings(name: str, **changes: Any) -> Any:
 
 
 def condition(name: str) -> Any:
-    return CONDITIONS.get(name).Config(**({"classes": CLASSES} if name == "label" else {}))
+    return asked(name, CLASSES)[0]
 
 
-def method(name: str, shape: Shape = SHAPES["rgb"], asked: str = "label", **changes: Any) -> Method:
+def method(name: str, shape: Shape = SHAPES["rgb"], of: str = "label", **changes: Any) -> Method:
     torch.manual_seed(0)
-    return settings(name, **changes).build(shape, condition(asked)).train()
+    return settings(name, **changes).build(shape, condition(of)).train()
 
 
-def batch(shape: Shape = SHAPES["rgb"]) -> Batch:
+def batch(shape: Shape = SHAPES["rgb"], of: str = "label") -> Batch:
     """Flat colours: something that a tiny net can learn in a few steps."""
     draw = torch.Generator().manual_seed(1)
     samples = torch.rand(N, shape.channels, *[1] * len(shape.spatial), generator=draw).mul(2).sub(1)
     samples = samples.expand(N, shape.channels, *shape.spatial).contiguous()
-    return Batch(samples, torch.arange(N), {"label": torch.arange(N) % len(CLASSES)})
+    config, raw, _ = asked(of, CLASSES)
+    prepared = config.prepare(raw)[torch.arange(N) % len(CLASSES)]
+    return Batch(samples, torch.arange(N), {of: prepared})
 
 
 def descend(learner: Method, phase: str, samples: Batch, seed: int = 3, progress: float = 0.5) -> torch.Tensor:
@@ -52,14 +54,14 @@ def descend(learner: Method, phase: str, samples: Batch, seed: int = 3, progress
 
 
 @every_method
-@pytest.mark.parametrize("asked", CONDITIONS.names())
+@pytest.mark.parametrize("of", CONDITIONS.names())
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
-def test_each_phase_moves_its_own_parameters(name: str, shape: Shape, asked: str) -> None:
-    learner = method(name, shape, asked)
+def test_each_phase_moves_its_own_parameters(name: str, shape: Shape, of: str) -> None:
+    learner = method(name, shape, of)
     assert learner.phases
     for phase in learner.phases:
         learner.zero_grad(set_to_none=True)
-        descend(learner, phase, batch(shape)).backward()
+        descend(learner, phase, batch(shape, of)).backward()
         own = [p for p in learner.parameters_of(phase) if p.numel()]
         assert own
         assert all(p.grad is not None and p.grad.isfinite().all() for p in own)

@@ -12,10 +12,11 @@ import torch
 from allaprima.core.errors import UserError
 from allaprima.evaluation.material import Material
 from allaprima.evaluation.metrics import METRICS, Figure, NotMeasuredError, measure_all
-from tests.contracts.evidence import cloud, material, of_classes
+from tests.contracts.evidence import cloud, material, of_classes, of_texts
 
 # What says of one set of samples that it is worse than another must say so here too.
 ON_FEATURES = {"data_copying", "diversity", "frechet_distance", "kernel_distance", "memorisation", "prdc"}
+ON_TEXTS = {"following_columns", "retrieval", "variety"}  # of generators that follow texts
 OF_THE_PAINTER = {"active_units", "likelihood", "reconstruction"}  # they look at the autoencoder, and at no sample
 
 
@@ -28,6 +29,12 @@ def plain() -> Material:
 def classes(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Material]:
     """Of two classes, painted by an autoencoder; all keep the one judge that they train."""
     return functools.partial(of_classes, tmp_path_factory.mktemp("classes"))
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Material]:
+    """The same from a generator that follows texts."""
+    return functools.partial(of_texts, tmp_path_factory.mktemp("texts"))
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +64,10 @@ def test_the_metrics_on_features_are_in_the_catalogue() -> None:
 
 @pytest.mark.parametrize("name", METRICS.names())
 def test_a_figure_explains_itself_and_is_finite_and_inside_its_interval(
-    name: str, plain: Material, like: Material
+    name: str, plain: Material, like: Material, texts: Callable[..., Material]
 ) -> None:
     assert figures(name, plain) or name not in ON_FEATURES
-    found = figures(name, plain) + figures(name, like)
+    found = figures(name, plain) + figures(name, texts() if name in ON_TEXTS else like)
     assert found, "neither plain pictures nor those of two classes are enough for it"
     for figure in found:
         assert figure.meaning.endswith(".")
@@ -77,7 +84,11 @@ def test_a_figure_explains_itself_and_is_finite_and_inside_its_interval(
 
 
 @pytest.mark.parametrize("name", METRICS.names())
-def test_a_metric_is_worse_for_samples_from_elsewhere(name: str, like: Material, unlike: Material) -> None:
+def test_a_metric_is_worse_for_samples_from_elsewhere(
+    name: str, like: Material, unlike: Material, texts: Callable[..., Material]
+) -> None:
+    if name in ON_TEXTS:
+        like, unlike = texts(), texts(elsewhere=True)
     if name in OF_THE_PAINTER:
         pytest.skip("it looks at the autoencoder, and at no sample")
     if name == "memorisation":
@@ -94,8 +105,11 @@ def test_a_metric_is_worse_for_samples_from_elsewhere(name: str, like: Material,
 
 
 @pytest.mark.parametrize("name", METRICS.names())
-def test_a_metric_is_a_function_of_its_seed(name: str, classes: Callable[..., Material]) -> None:
-    first, second = (figures(name, classes(count=40, seed=4)) for _ in range(2))
+def test_a_metric_is_a_function_of_its_seed(
+    name: str, classes: Callable[..., Material], texts: Callable[..., Material]
+) -> None:
+    made = texts if name in ON_TEXTS else classes
+    first, second = (figures(name, made(count=40, seed=4)) for _ in range(2))
     assert first
     assert first == second
 

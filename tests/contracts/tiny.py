@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, get_args
 
+import numpy as np
 import torch
 from torch import nn
 
 from allaprima.core.catalog import Catalog
 from allaprima.core.config import Choice, Component
 from allaprima.domains import Shape
+from allaprima.models.conditions import CONDITIONS
 
 SMALL = {
     "width": 8,
@@ -43,6 +45,36 @@ def small(catalog: Catalog, name: str, **changes: Any) -> Component:
     """The Config of one catalogue entry, small, with ``changes`` of its settings."""
     choice = Choice(catalog)
     return choice.resolve({**shrink(choice.resolve(name).model_dump(mode="json")), **changes})
+
+
+CAPTIONS = ["a red fish", "a blue cat", "a green tree", "a red cat"]
+
+
+def asked(name: str, classes: list[str]) -> tuple[Any, list[Any], Any]:
+    """A condition's Config that knows ``classes``, words and columns, one raw value for each class, and one that it refuses."""
+    found = CONDITIONS.get(name).Config
+    tones = [np.sin(np.arange(4000) * (place + 1) / 20).astype(np.float32) for place in range(len(classes))]
+    each: dict[str, tuple[Any, list[Any], Any]] = {
+        "none": (found(), [None] * len(classes), "something"),
+        "label": (found(**{"classes": classes} if name == "label" else {}), list(classes), "no such class"),
+        "text": (found(), CAPTIONS[: len(classes)], 3),
+        "sound": (found(), tones, "no-such-file.wav"),
+        "attributes": (
+            found(),
+            [{"size": place, "kind": "ab"[place % 2]} for place in range(len(classes))],
+            {"weight": 3},
+        ),
+    }
+    if name == "several":
+        parts = [asked(part, classes) for part in ("text", "attributes")]
+        rows = [{"text": text, "attributes": columns} for text, columns in zip(parts[0][1], parts[1][1], strict=True)]
+        return found(parts=[part[0] for part in parts]), rows, {"text": 3}
+    config, raw, refused = each[name]
+    if name == "text":
+        config = config.fitted(CAPTIONS)
+    if name == "attributes":
+        config = config.fitted([{"size": place, "kind": "ab"[place % 2]} for place in range(8)])
+    return config, raw, refused
 
 
 def literal_settings(catalog: Catalog, name: str) -> list[tuple[str, Any]]:

@@ -21,8 +21,8 @@ def workshop(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     folder = tmp_path_factory.mktemp("workshop")
     shutil.copytree(tiny_dataset, folder / "datasets" / "cats")
     small = ["training.ticks=1", "training.batch_size=16", "training.features=pixels"]
-    for method, name in (("gan", "cats"), ("vae", "cats-vae")):
-        changes = as_changes(method, None, "64", 0, small)
+    for method, name, condition in (("gan", "cats", None), ("vae", "cats-vae", None), ("gan", "studies", "text")):
+        changes = as_changes(method, None, "64", 0, small, condition)
         train(folder / "datasets" / "cats", folder / "runs" / name, "16", changes, lambda text: None)
     return folder
 
@@ -38,3 +38,4 @@ def test_the_readmes_python_runs(workshop: Path, monkeypatch: pytest.MonkeyPatch
     assert names["tensor"].shape == names["decoded"].shape == (16, 3, 16, 16)
     assert -1 <= names["tensor"].min() <= names["tensor"].max() <= 1
     assert len(names["way"]) == 8
+    assert [len(names[name]) for name in ("birds", "each", "violet")] == [4, 2, 4]

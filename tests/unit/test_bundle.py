@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import allaprima
-from allaprima.bundle.bundle import Bundle, slerp
+from allaprima.bundle.bundle import Bundle
+from allaprima.bundle.mixing import slerp
 from allaprima.bundle.untrained import save, untrained
 from allaprima.core.errors import UserError
 
@@ -54,7 +55,7 @@ def test_truncation_zero_makes_all_alike(gan: Bundle) -> None:
 
 def test_labels_are_drawn_as_often_as_in_training(gan: Bundle) -> None:
     description = gan.description.model_copy(update={"condition_weights": [0.7, 0.3, 0.0]})
-    drawn = Bundle(description, gan.nets).labels(2000, seed=1)
+    drawn = Bundle(description, gan.nets).asked(2000, seed=1)
     shares = np.bincount(drawn, minlength=3) / 2000
     assert shares == pytest.approx([0.7, 0.3, 0.0], abs=0.04)
 

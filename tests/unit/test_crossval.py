@@ -106,7 +106,7 @@ def test_kept_duplicates_are_warned_of(dataset: Dataset) -> None:
 
 
 def test_a_fold_has_validation_pictures_of_every_class_even_if_its_dataset_has_none(dataset: Dataset) -> None:
-    splits = np.array(dataset._splits)
+    splits = np.array(dataset.split_of)
     np.save(dataset.folder / "splits.npy", np.where(splits == 1, 0, splits))
     without = Dataset.open(dataset.folder)
     assert not len(without.indices("validation"))

@@ -184,7 +184,7 @@ def test_two_classes_are_needed(copy: Path, labels: np.ndarray, classes: list[st
 
 def test_the_shift_moves_pictures_by_a_pixel_and_changes_nothing_else() -> None:
     samples = torch.rand(200, 2, 16, 16)
-    moved = judging._shifted(samples, torch.Generator().manual_seed(0))
+    moved = judging.shifted(samples, torch.Generator().manual_seed(0))
     assert moved.shape == samples.shape
     inner = samples[:, :, 1:-1, 1:-1]
     fits = [(moved[:, :, y : y + 14, x : x + 14] == inner).flatten(1).all(1) for y in range(3) for x in range(3)]

@@ -7,6 +7,7 @@ import torch
 from allaprima.core.errors import UserError
 from allaprima.data.dataset import Dataset
 from allaprima.data.loader import Loader, in_order
+from allaprima.models.conditions import CONDITIONS
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +64,9 @@ def test_in_order_gives_every_picture_of_a_split_once(dataset):
 
 
 def test_conditions_can_be_left_out_and_unknown_ones_are_refused(dataset):
-    assert Loader(dataset, batch_size=2, conditions=()).batch(0).conditions == {}
-    with pytest.raises(UserError, match="has no texts"):
-        Loader(dataset, batch_size=2, conditions=("text",))
+    nothing = CONDITIONS.get("none").Config()
+    assert Loader(dataset, batch_size=2, condition=nothing).batch(0).conditions == {}
+    with pytest.raises(UserError, match="has no sounds"):
+        Loader(dataset, batch_size=2, condition=CONDITIONS.get("sound").Config())
     with pytest.raises(UserError, match="did you mean 'train'"):
         Loader(dataset, "trian")

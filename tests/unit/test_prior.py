@@ -61,10 +61,10 @@ def vae() -> Bundle:
 
 def test_pictures_are_painted_from_the_prior(vae: Bundle) -> None:
     low, high = torch.zeros(200, dtype=torch.int64), torch.ones(200, dtype=torch.int64)
-    assert vae.latents(200, labels=low).mean() == pytest.approx(-1, abs=0.2)
-    assert vae.latents(200, labels=high).mean() == pytest.approx(1, abs=0.2)
+    assert vae.latents(200, asked=low).mean() == pytest.approx(-1, abs=0.2)
+    assert vae.latents(200, asked=high).mean() == pytest.approx(1, abs=0.2)
     painted = vae.sample(5, seed=3, label="high", as_="tensor")
-    assert torch.equal(painted, vae.decode(vae.latents(5, 3, labels=high[:5]), high[:5]))
+    assert torch.equal(painted, vae.decode(vae.latents(5, 3, asked=high[:5]), high[:5]))
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 16])
@@ -83,9 +83,9 @@ def test_truncation_scales_the_noise_and_not_the_latent(vae: Bundle) -> None:
 
 def test_a_state_of_the_studio_shows_what_the_prior_makes_of_its_noise(vae: Bundle) -> None:
     for state in (State(seed=7, label="high"), State(seed=7, x=0.4, y=-0.2, truncation=0.6, label="low")):
-        wanted = vae.from_noise(noise(state, vae)[None], vae.labels(1, state.label))[0]
+        wanted = vae.from_noise(noise(state, vae)[None], vae.asked(1, label=state.label))[0]
         torch.testing.assert_close(latent(state, vae), wanted)
-    torch.testing.assert_close(latent(State(seed=7, label="low"), vae), vae.latents(1, 7, labels=torch.tensor([0]))[0])
+    torch.testing.assert_close(latent(State(seed=7, label="low"), vae), vae.latents(1, 7, asked=torch.tensor([0]))[0])
 
 
 def test_between_two_pins_noise_is_mixed_and_frames_stay_apart(vae: Bundle) -> None:

@@ -45,7 +45,7 @@ def test_an_npz_holds_images_labels_and_class_names_without_pickle(bundle: Bundl
     write(bundle, tmp_path / "many.npz", count=300, seed=2)  # more than one piece
     with np.load(tmp_path / "many.npz", allow_pickle=False) as made:
         np.testing.assert_array_equal(made["images"], bundle.sample(300, seed=2, as_="array"))
-        np.testing.assert_array_equal(made["labels"], bundle.labels(300, seed=2))
+        np.testing.assert_array_equal(made["labels"], bundle.asked(300, seed=2))
         assert made["labels"].dtype == np.int64
         assert list(made["classes"]) == ["cat", "fish"]
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from allaprima.bundle.bundle import Bundle, slerp
+from allaprima.bundle.bundle import Bundle
+from allaprima.bundle.mixing import slerp
 from allaprima.bundle.untrained import untrained
 from allaprima.core.errors import UserError
 from allaprima.runtime.session import SEEDS, Point, Session, State, condition, latent
@@ -151,7 +152,7 @@ def test_an_unknown_class_is_refused_with_the_nearest() -> None:
 
 def test_without_a_label_the_studio_shows_what_sampling_shows() -> None:
     for seed in range(8):
-        wanted = BUNDLE.condition(BUNDLE.labels(1, None, seed))[0]
+        wanted = BUNDLE.condition(BUNDLE.asked(1, seed))[0]
         assert torch.equal(condition(State(seed=seed), BUNDLE), wanted)
 
 

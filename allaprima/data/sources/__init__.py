@@ -32,7 +32,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Item:
-    """One picture before it is read. ``key`` is what the reader needs; ``folder`` its class folder, if it has one."""
+    """One picture before it is read. ``key`` is what the reader needs; ``folder`` its class folder, if it has one.
+
+    ``sound``: the key of the sound that lies beside it.
+    """
 
     name: str
     key: Any
@@ -40,6 +43,7 @@ class Item:
     split: str | None = None
     text: str | None = None
     columns: dict[str, Any] = field(default_factory=dict)
+    sound: Any = None
 
 
 class Reader(Protocol):

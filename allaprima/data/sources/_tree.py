@@ -1,4 +1,5 @@
-"""What a folder and a zip have in common: pictures in class subfolders, with metadata files or a ``.txt`` beside each.
+"""What a folder and a zip have in common: pictures in class subfolders, with metadata files, or a file beside each: its text
+(``.txt``), its columns (``.json``), its sound.
 
 ``metadata.jsonl`` and ``metadata.csv`` are as Hugging Face's imagefolder has them: ``file_name`` is relative to the
 metadata's own folder, ``text`` and all other columns are kept.
@@ -25,6 +26,9 @@ SPLIT_FOLDERS = {
     "dev": "validation", "test": "test", "testing": "test",
 }  # fmt: skip
 
+SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
+BESIDE = (".txt", ".json", *SOUNDS)
+
 Metadata = dict[str, dict[str, Any]]
 
 
@@ -49,11 +53,15 @@ def listing(
     """``files``: path within the source, with ``/`` → the reader's key; ``folders``: the paths of all folders."""
     left = list(left_out)
     metadata, described_by = _metadata(files, read)
-    captions = {path for path in files if path.endswith(".txt")}
-    pictures = [path for path in sorted(files) if path not in captions and basename(path) not in METADATA]
-    used_captions = set()
+    beside = {path for path in files if splitext(path)[1].lower() in BESIDE}
+    stems = {
+        splitext(path)[0] for path in files if path not in beside and splitext(path)[1].lower() not in NOT_PICTURES
+    }
+    companions = {path for path in beside if splitext(path)[0] in stems}
     kept = []
-    for path in pictures:
+    for path in sorted(files):
+        if path in companions or basename(path) in METADATA:
+            continue
         if splitext(path)[1].lower() in NOT_PICTURES:
             left.append(LeftOut(printable(path), "unreadable", "not a picture"))
             continue
@@ -63,16 +71,11 @@ def listing(
     items = []
     for path in kept:
         columns = dict(metadata.pop(path, {}))
-        caption = splitext(path)[0] + ".txt"
+        found = {splitext(other)[1].lower(): other for other in _companions(path, companions)}
+        columns |= _own_columns(found.get(".json"), read, left)
         text = columns.pop("text", None)
-        if text is None and caption in captions:
-            try:
-                text = read(caption).decode("utf-8", "replace").strip()
-            except (OSError, Refused) as error:  # the picture itself may be sound
-                why = error.reason if isinstance(error, Refused) else f"cannot be opened: {error.strerror}"
-                left.append(LeftOut(printable(caption), "unreadable", f"{why}; its picture has no text"))
-        if caption in captions:
-            used_captions.add(caption)
+        if text is None and ".txt" in found:
+            text = _caption(found[".txt"], read, left)
         inner = path.split("/")[len(root) : -1]
         split = SPLIT_FOLDERS[inner[0].lower()] if splits else None
         inner = inner[1:] if splits else inner
@@ -84,13 +87,48 @@ def listing(
                 split=split,
                 text=None if text is None else str(text),
                 columns=columns,
+                sound=next((files[found[suffix]] for suffix in SOUNDS if suffix in found), None),
             )
         )
-    left += [LeftOut(printable(p), "unreadable", "not a picture") for p in sorted(captions - used_captions)]
     left += [
         LeftOut(printable(p), "unreadable", f"named in {described_by[p]}, but not there") for p in sorted(metadata)
     ]
     return Listing(items, reader, state, left, _class_folders(folders, root, splits))
+
+
+def _companions(path: str, companions: set[str]) -> list[str]:
+    stem = splitext(path)[0]
+    either = [stem + suffix for ending in BESIDE for suffix in (ending, ending.upper())]
+    return [other for other in either if other in companions]
+
+
+def _caption(path: str, read: Callable[[str], bytes], left: list[LeftOut]) -> str | None:
+    try:
+        return read(path).decode("utf-8", "replace").strip()
+    except (OSError, Refused) as error:  # the picture itself may be sound
+        left.append(LeftOut(printable(path), "unreadable", f"{_why(error)}; its picture has no text"))
+        return None
+
+
+def _own_columns(path: str | None, read: Callable[[str], bytes], left: list[LeftOut]) -> dict[str, Any]:
+    """The JSON object beside a picture, as columns."""
+    if path is None:
+        return {}
+    try:
+        found = json.loads(read(path).decode("utf-8-sig", "replace"))
+        if isinstance(found, dict):
+            return found
+        why = "no JSON object"
+    except (OSError, Refused) as error:
+        why = _why(error)
+    except (ValueError, RecursionError):
+        why = "no JSON"
+    left.append(LeftOut(printable(path), "unreadable", f"{why}; its picture has no columns"))
+    return {}
+
+
+def _why(error: OSError | Refused) -> str:
+    return error.reason if isinstance(error, Refused) else f"cannot be opened: {error.strerror}"
 
 
 def _common_root(paths: list[str]) -> list[str]:

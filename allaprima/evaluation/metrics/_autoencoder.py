@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from allaprima.data.dataset import Dataset
+from allaprima.evaluation.asking import asked_at, is_asked_by_picture
 from allaprima.evaluation.metrics import NotMeasuredError
 
 MOST_VALUES = 2**25  # of all pictures together: 128 MB as float32
@@ -18,7 +19,8 @@ MOST_VALUES = 2**25  # of all pictures together: 128 MB as float32
 class Encoded:
     """N pictures at their 256 levels, float32 ``[N,C,H,W]`` in [-1, 1] (colour premultiplied by alpha), and q(z|x).
 
-    ``labels``: each one's own class, prepared, int64 ``[N]``. ``mean`` and ``log_variance``: float32 ``[N,latent_dim]``.
+    ``labels``: each one's own class, prepared, int64 ``[N]``; or whatever else is asked of it, float32 ``[N, size]``. ``mean``
+    and ``log_variance``: float32 ``[N, latent_dim]``.
     """
 
     samples: torch.Tensor
@@ -38,7 +40,8 @@ def encode(painter: Any, dataset: Dataset, places: np.ndarray, most: int) -> Enc
     """
     most = max(2, min(most, MOST_VALUES // int(np.prod(dataset.images.shape[1:]))))
     labels: Any = None
-    if painter.classes:
+    by_picture = is_asked_by_picture(painter)
+    if painter.classes and not by_picture:
         names = [dataset.classes[label] if label >= 0 else None for label in np.asarray(dataset.labels[places])]
         known = [place for place, name in enumerate(names) if name in painter.classes][:most]
         places, labels = places[known], [names[place] for place in known]
@@ -50,6 +53,9 @@ def encode(painter: Any, dataset: Dataset, places: np.ndarray, most: int) -> Enc
         )
     # uint8 [N,H,W,C] → float32 [N,C,H,W] in [-1,1]; premultiplied colours lie between levels, so they are rounded
     samples = dataset.domain.to_tensor(dataset.images[places]).add(1).mul(127.5).round().div(127.5).sub(1)
-    prepared = painter.labels(len(places), labels)
-    mean, log_variance = painter.posterior(samples, prepared.tolist() if painter.classes else None)
+    prepared = asked_at(painter, dataset, places) if by_picture else painter.asked(len(places), label=labels)
+    assert prepared is not None, "there are places"
+    # a painter that is no bundle need not know what is prepared
+    wishes = {"asked": prepared} if by_picture else {"label": prepared.tolist() if painter.classes else None}
+    mean, log_variance = painter.posterior(samples, **wishes)
     return Encoded(samples, prepared, mean, log_variance)

@@ -152,12 +152,14 @@ def figures(
 def asked_of(material: Any) -> torch.Tensor:
     """The class asked of each sample: int64 ``[N]``, all known. Raises NotMeasuredError when the generator has none."""
     painter, dataset = material.painter, material.dataset
-    if not painter.classes:
+    if not painter.classes and material.asked_places is None:
         again = "" if dataset.classes else "prepare the pictures from class subfolders, then "
         raise NotMeasuredError(
             "This generator was trained without classes, so its samples were not asked to be anything",
             f"{again}train with classes: --set condition=label",
         )
+    if not dataset.classes:
+        raise NotMeasuredError("The pictures have no classes", "prepare them from class subfolders")
     strange = sorted(set(painter.classes) - set(dataset.classes))
     if strange and bool((material.asked < 0).any()):
         more = f" and {len(strange) - 1} others" if len(strange) > 1 else ""

@@ -10,12 +10,14 @@ Use: ``values, vectors = strongest(painter, features, 8, seed=0)``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
 from allaprima.core.seeds import torch_stream
+from allaprima.evaluation.asking import repeated
 from allaprima.evaluation.metrics import NotMeasuredError
 
 STEP = 0.5
@@ -24,15 +26,19 @@ PIXELS_PAINTED = 8 * MOST_STEPS * 32 * 32  # from eight latents at 32 px, from f
 FEWEST_LATENTS = 2
 
 
-def strongest(painter: Any, features: Any, count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def strongest(
+    painter: Any, features: Any, count: int, seed: int, wish: Callable[[int], torch.Tensor] | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """The ``count`` strongest: mean change of features per unit step ``[count]`` and unit vectors ``[count, latent_dim]``.
+
+    ``wish(n)`` gives what n samples are asked to be, by default what the painter draws.
 
     Raises NotMeasuredError where features are not finite numbers.
     """
     pixels = int(np.prod(painter.domain.shape.spatial))
     num_starts = max(FEWEST_LATENTS, min(8, PIXELS_PAINTED // (MOST_STEPS * pixels)))
-    labels = painter.labels(num_starts, None, seed)
-    starts = painter.latents(num_starts, seed, labels=labels)
+    labels = wish(num_starts) if wish is not None else painter.asked(num_starts, seed)
+    starts = painter.latents(num_starts, seed, asked=labels)
     dim = starts.shape[1]
     steps = torch.eye(dim)
     if dim > MOST_STEPS:
@@ -41,7 +47,7 @@ def strongest(painter: Any, features: Any, count: int, seed: int) -> tuple[torch
     metric = torch.zeros(len(steps), len(steps), dtype=torch.float64)
     for z, y in zip(starts, labels, strict=True):
         latents = torch.cat([z[None], z + STEP * steps])
-        seen = features.extract(painter.decode(latents, y.expand(len(latents))))
+        seen = features.extract(painter.decode(latents, repeated(y, len(latents))))
         change = ((seen[1:] - seen[0]) / STEP).double()  # the rows of Jᵀ, one a step
         metric += change @ change.T / len(starts)
     if not metric.isfinite().all():

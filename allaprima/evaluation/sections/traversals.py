@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from allaprima.evaluation.asking import repeated
 from allaprima.evaluation.material import Material
 from allaprima.evaluation.metrics import NotMeasuredError
 from allaprima.evaluation.metrics._autoencoder import encode
@@ -48,26 +49,26 @@ def _of_autoencoder(material: Material) -> str:
     # the moved dimension itself is set, not shifted: the strip shows the same places of the prior for each
     rows = [_strip(painter, start * (1 - unit), unit, label) for unit in units]
     names = [(f"dimension {place}", f"{number(float(kl[place]))} nats") for place in chosen]
-    return block("What the latent dimensions do", _table(names, rows), words + _which(painter, label))
+    return block("What the latent dimensions do", _table(names, rows), words + _which(material, label))
 
 
 def _of_generator(material: Material) -> str:
     painter: Any = material.painter
-    strengths, units = strongest(painter, material.features, NUM_DIRECTIONS, material.seed)
-    labels = painter.labels(1, None, material.seed)
-    start, label = painter.latents(1, material.seed, labels=labels)[0], labels[0]
+    strengths, units = strongest(painter, material.features, NUM_DIRECTIONS, material.seed, material.wishes)
+    labels = material.wishes(1)
+    start, label = painter.latents(1, material.seed, asked=labels)[0], labels[0]
     words = (
         f"The directions of the latent space that change pictures most, as the features “{escape(material.features.name)}” "
         f"see them, each followed from {-REACH:g} to {REACH:g} about one sample, the middle of every strip."
     )
     rows = [_strip(painter, start, unit, label) for unit in units]
     names = [(f"direction {rank}", f"{number(float(s))} a step") for rank, s in enumerate(strengths, 1)]
-    return block("What the latent directions do", _table(names, rows), words + _which(painter, label))
+    return block("What the latent directions do", _table(names, rows), words + _which(material, label))
 
 
 def _strip(painter: Any, start: torch.Tensor, unit: torch.Tensor, label: torch.Tensor) -> str:
     latents = start + torch.linspace(-REACH, REACH, STEPS)[:, None] * unit
-    painted = painter.decode(latents, label.expand(STEPS))
+    painted = painter.decode(latents, repeated(label, STEPS))
     return wall(painter.domain.to_pictures(painter.domain.to_array(painted)), "step", "strip")
 
 
@@ -79,5 +80,8 @@ def _table(names: list[tuple[str, str]], rows: list[str]) -> str:
     return f'<div class="classes">{"".join(lines)}</div>'
 
 
-def _which(painter: Any, label: torch.Tensor) -> str:
-    return f" The class is “{escape(painter.classes[int(label)])}” throughout." if painter.classes else ""
+def _which(material: Material, label: torch.Tensor) -> str:
+    if material.asked_places is not None:
+        return " What is asked stays the same throughout."
+    classes = material.painter.classes
+    return f" The class is “{escape(classes[int(label)])}” throughout." if classes else ""

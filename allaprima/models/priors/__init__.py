@@ -27,13 +27,19 @@ class Posteriors:
     """q(z|x) of N training pictures: ``mean`` and ``deviation`` float32 ``[N, latent_dim]``, on the CPU.
 
     ``labels`` int64 ``[N]`` are their classes, ``embedded`` float32 ``[classes, condition_dim]`` what each class is for the
-    nets; without classes zeros, and ``[1, 0]``.
+    nets; without classes zeros, and ``[1, 0]``. Of pictures that are asked for by text or sound ``each`` says what that is
+    for the nets, ``[N, condition_dim]``, and there are no classes.
     """
 
     mean: torch.Tensor
     deviation: torch.Tensor
     labels: torch.Tensor
     embedded: torch.Tensor
+    each: torch.Tensor | None = None
+
+    def asked(self, rows: torch.Tensor) -> torch.Tensor:
+        """What is asked of the pictures at ``rows``, ``[·, condition_dim]``."""
+        return self.embedded[self.labels[rows]] if self.each is None else self.each[rows]
 
     def __len__(self) -> int:
         return len(self.mean)

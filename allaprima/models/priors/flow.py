@@ -116,5 +116,5 @@ class Flow(Prior):
         x1 = (drawn - self.centre) / self.scale
         t = torch.rand(count, 1, generator=draws)
         wanted = x1 - x0
-        y = posteriors.embedded[posteriors.labels[rows]]
+        y = posteriors.asked(rows)
         return (net((1 - t) * x0 + t * x1, t, y) - wanted).square().sum(1).mean()

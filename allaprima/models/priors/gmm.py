@@ -7,12 +7,14 @@ x₀ ~ N(0, I), x₁ ~ Σ πₖ N(μₖ, Σₖ) and xₜ = (1 - t) x₀ + t x₁
     v(x, t) = E[x₁ - x₀ | xₜ = x] = Σ γₖ(x, t) (μₖ + (t Σₖ - (1 - t) I) Sₖ⁻¹ (x - t μₖ)),   Sₖ = (1 - t)² I + t² Σₖ,
 
 where γₖ is the responsibility of N(t μₖ, Sₖ) with weight πₖ. So a latent is a continuous function of its noise. Each class
-has weights πₖ of its own; the components are shared.
+has weights πₖ of its own; the components are shared. Of pictures that are asked for by text or sound the mixture is that of
+what remains of their latents after a ridge regression on the condition (Hoerl, Kennard 1970), whose prediction is added.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from pydantic import Field
@@ -25,6 +27,7 @@ from allaprima.models.priors import Posteriors, Prior
 FEWEST_OF_A_COMPONENT = 50  # pictures
 LEAST_VARIANCE = 1e-6
 LEAST_WEIGHT = 1e-8
+RIDGE = 1e-2  # of the regression, in units of the conditions' mean variance
 NEAR = 0.1  # how near to a class's embedding counts as that class, in distances between classes
 
 
@@ -52,6 +55,8 @@ class MixtureFlow(Prior):
     means: torch.Tensor  # [K, D]
     variances: torch.Tensor  # [K, D], along the axes
     axes: torch.Tensor  # [K, D, D], one in a column
+    slope: torch.Tensor | None  # [condition_dim, D], where conditions are no classes
+    middle: torch.Tensor | None  # [condition_dim], their mean
 
     def __init__(self, config: Config, latent_dim: int, condition_dim: int, num_classes: int) -> None:
         super().__init__()
@@ -63,6 +68,9 @@ class MixtureFlow(Prior):
         self.register_buffer("means", torch.zeros(many, latent_dim))
         self.register_buffer("variances", torch.ones(many, latent_dim))
         self.register_buffer("axes", torch.eye(latent_dim).repeat(many, 1, 1))
+        by_value = condition_dim and not num_classes
+        self.register_buffer("slope", torch.zeros(condition_dim, latent_dim) if by_value else None)
+        self.register_buffer("middle", torch.zeros(condition_dim) if by_value else None)
 
     def forward(self, noise: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         log_weights = self.weights_of(y).clamp_min(LEAST_WEIGHT).log()
@@ -70,7 +78,9 @@ class MixtureFlow(Prior):
         for place in range(self.config.steps):
             half = x + 0.5 * step * self.velocity(x, place * step, log_weights)
             x = x + step * self.velocity(half, (place + 0.5) * step, log_weights)
-        return x
+        if self.slope is None or self.middle is None:
+            return x
+        return x + (y.to(x.dtype) - self.middle) @ self.slope
 
     def velocity(self, x: torch.Tensor, t: float, log_weights: torch.Tensor) -> torch.Tensor:
         """v(x, t) for x ``[N, D]`` and log π ``[N, K]``."""
@@ -91,6 +101,8 @@ class MixtureFlow(Prior):
 
     @torch.no_grad()
     def fit(self, posteriors: Posteriors, seed: int) -> None:
+        if self.slope is not None and posteriors.each is not None:
+            posteriors = self._regress(posteriors)
         many = min(self.config.components, max(1, len(posteriors) // FEWEST_OF_A_COMPONENT))
         weights, means, covariances = expectation_maximisation(
             posteriors, len(self.weights), many, self.config.iterations, self.config.shrinkage, seed
@@ -103,6 +115,19 @@ class MixtureFlow(Prior):
         self.variances.copy_(F.pad(variances.float().clamp_min(LEAST_VARIANCE), (0, 0, 0, rest), value=1.0))
         self.axes[:many].copy_(axes.float())
         self.axes[many:] = torch.eye(axes.shape[-1])
+
+    def _regress(self, posteriors: Posteriors) -> Posteriors:
+        """Learns the slope; the posteriors with what it predicts taken off their means."""
+        assert self.slope is not None
+        assert self.middle is not None
+        assert posteriors.each is not None
+        y, z = posteriors.each.double(), posteriors.mean.double()
+        centred = y - y.mean(0)
+        gram = centred.T @ centred
+        gram += RIDGE * gram.diagonal().mean().clamp_min(1e-9) * torch.eye(len(gram), dtype=gram.dtype)
+        self.middle.copy_(y.mean(0))
+        self.slope.copy_(torch.linalg.solve(gram, centred.T @ (z - z.mean(0))))
+        return replace(posteriors, mean=(z - centred @ self.slope.double()).float())
 
 
 def expectation_maximisation(

@@ -14,7 +14,9 @@ router = APIRouter(prefix="/api/model")
 
 
 class Model(Config):
-    """Sizes in pixels; ``provenance`` as in the bundle: method, dataset, images seen, figures."""
+    """Sizes in pixels; ``follows`` names what can be asked: label, text, sound, attributes; ``provenance`` as in the bundle:
+    method, dataset, images seen, figures.
+    """
 
     name: str
     width: int
@@ -22,6 +24,7 @@ class Model(Config):
     channels: int
     latent_dim: int
     classes: list[str]
+    follows: list[str]
     engine: str
     preview: str | None
     provenance: dict[str, Any]
@@ -39,6 +42,7 @@ async def model(studio: Annotated[Studio, Depends(studio_of)]) -> Model:
         channels=bundle.domain.shape.channels,
         latent_dim=bundle.description.latent_dim,
         classes=bundle.classes,
+        follows=list(bundle.follows),
         engine=studio.engine.painter.name,
         preview="/api/model/preview" if _has_preview(studio) else None,
         provenance=bundle.description.provenance,

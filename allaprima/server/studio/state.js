@@ -2,7 +2,8 @@
 // `set` changes what is seen; `commit` closes a gesture, and is what undo goes back to.
 
 export const DEFAULT = Object.freeze({
-  format: 1, seed: 0, x: 0, y: 0, truncation: 1, label: null, a: null, b: null, mix: null,
+  format: 1, seed: 0, x: 0, y: 0, truncation: 1, label: null, text: null, other_text: null, text_share: 0, sound: null,
+  a: null, b: null, mix: null,
 });
 export const SEEDS = 2 ** 53;
 const HISTORY = 200;
@@ -11,7 +12,8 @@ const HISTORY = 200;
 export const wrap = (v) => v - 2 * Math.floor((v + 1) / 2);
 
 /** The part of a state that a pin keeps. */
-export const pointOf = ({ seed, x, y, truncation, label }) => ({ seed, x, y, truncation, label });
+export const pointOf = ({ seed, x, y, truncation, label, text, other_text, text_share, sound }) => (
+  { seed, x, y, truncation, label, text, other_text, text_share, sound });
 
 export function createStore(initial) {
   let state = Object.freeze({ ...DEFAULT, ...initial });
@@ -76,6 +78,10 @@ const POINT = {
   y: within(-1, 1),
   truncation: within(0, 2),
   label: (v) => v === null || typeof v === 'string',
+  text: (v) => v === null || typeof v === 'string',
+  other_text: (v) => v === null || typeof v === 'string',
+  text_share: within(0, 1),
+  sound: (v) => v === null || typeof v === 'string',
 };
 const isPoint = (v) => fits(v, POINT);
 const orNull = (check) => (v) => v === null || check(v);

@@ -1,0 +1,120 @@
+"""The light encoder: the captions' own words, embedded, put in order and weighed by a small net that learns with the generator.
+
+It knows the words of its training captions and nothing else. A word that it does not know is taken for the known one that is
+spelled most like it, or passed over.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn import functional as F
+
+from allaprima.core.config import Component
+from allaprima.models.blocks import scale_init
+
+MOST_CHARACTERS = 2_000  # of a text; what follows is not read
+FEWEST_OF_A_WORD = 2  # captions: a word that occurs once cannot be told from the rest of its picture
+ALIKE = 0.7  # of difflib's ratio: "birds" and "brid" are birds, "rad" is not red
+LONGEST_WORD = 40  # letters of a word that may be misspelled
+EMBEDDED = 64
+
+# a run of letters and digits with the marks that belong to it; scripts that put no spaces between words come apart into letters
+WORD = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]|[^\W_]+", re.UNICODE)
+
+
+class Config(Component):
+    """``words``: the vocabulary, most frequent first; at most ``most_words``. ``longest``: words of a text that are read."""
+
+    words: list[str] = Field(default=[], max_length=65_536)
+    most_words: int = Field(4096, ge=1, le=65_536)
+    longest: int = Field(24, ge=1, le=256)
+
+    @property
+    def size(self) -> int:
+        """Columns of an encoded text: the numbers of its words from 1 on, then zeros."""
+        return self.longest
+
+    @property
+    def identity(self) -> str:
+        """The Config tells everything."""
+        return ""
+
+    def fitted(self, captions: Sequence[str | None]) -> Config:
+        """With the words that at least two captions have; of few captions, with all."""
+        counts = Counter(word for caption in captions if caption for word in set(words_of(caption)))
+        least = FEWEST_OF_A_WORD if any(count > 1 for count in counts.values()) else 1
+        usual = sorted(
+            (word for word, count in counts.items() if count >= least), key=lambda word: (-counts[word], word)
+        )
+        return self.model_copy(update={"words": usual[: self.most_words]})
+
+    def encode(self, texts: Sequence[str]) -> torch.Tensor:
+        """Numbers of words as float32 ``[N, longest]``, exact. A text without any known word is the unknown word, once."""
+        rows = torch.zeros(len(texts), self.longest)
+        for row, text in zip(rows, texts, strict=True):
+            found = self._numbers(text)[: self.longest] or [len(self.words) + 1]
+            row[: len(found)] = torch.tensor(found, dtype=torch.float32)
+        return rows
+
+    def _numbers(self, text: str) -> list[int]:
+        places = _places(tuple(self.words))
+        found = (places.get(word) or _nearest(tuple(self.words), word) for word in words_of(text))
+        return [number for number in found if number]
+
+    def build(self, width: int) -> nn.Module:
+        return Reader(len(self.words) + 2, self.longest, width)
+
+
+def words_of(text: str) -> list[str]:
+    """A text's words, in lower case and in Unicode's compatible form (NFKC)."""
+    return WORD.findall(unicodedata.normalize("NFKC", text[:MOST_CHARACTERS]).casefold())
+
+
+@lru_cache(maxsize=8)
+def _places(words: tuple[str, ...]) -> dict[str, int]:
+    return {word: number for number, word in enumerate(words, 1)}
+
+
+@lru_cache(maxsize=4096)
+def _nearest(words: tuple[str, ...], word: str) -> int:
+    """The number of the word that is spelled most like ``word``, 0 if none is."""
+    found = difflib.get_close_matches(word, words, 1, ALIKE) if len(word) <= LONGEST_WORD else []
+    return _places(words)[found[0]] if found else 0
+
+
+class Reader(nn.Module):
+    """float32 ``[N, longest]`` of numbers → float32 ``[N, width]`` of length √width.
+
+    Each word sees its neighbours (a convolution over three), and all weigh in by an attention that one query has over them
+    (Yang et al. 2016, "Hierarchical attention networks", equations 5 to 7).
+    """
+
+    def __init__(self, words: int, longest: int, width: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(words, EMBEDDED)
+        self.neighbours = nn.Conv1d(EMBEDDED, EMBEDDED, 3, padding=1)
+        self.weight = nn.Linear(EMBEDDED, 1)
+        self.first, self.second = nn.Linear(2 * EMBEDDED, 2 * width), nn.Linear(2 * width, width)
+        for layer in (self.neighbours, self.first, self.second):
+            scale_init(layer)
+
+    def forward(self, prepared: torch.Tensor) -> torch.Tensor:
+        numbers = prepared.long()
+        there = (numbers > 0).float()[..., None]
+        alone = self.table(numbers) * there
+        near = F.leaky_relu(self.neighbours(alone.mT).mT, 0.2) * there
+        # a softmax over what is there; nothing at all weighs nothing
+        weights = self.weight(near).float().clamp(-10, 10).exp() * there
+        share = weights / weights.sum(1, keepdim=True).clamp_min(1e-6)
+        together = torch.cat([(alone * there).sum(1) / there.sum(1).clamp_min(1).sqrt(), (near * share).sum(1)], dim=1)
+        y = self.second(F.leaky_relu(self.first(together), 0.2))
+        return F.normalize(y.float(), dim=1) * y.shape[1] ** 0.5
