@@ -100,14 +100,18 @@ class Asked:
         return numpy_stream(self.seed, name, step).random(count * parts)[number::parts]
 
     def _recordings(self, places: np.ndarray, step: int | None) -> np.ndarray:
-        """The recording for each picture, another one in every step; the last row of the table says that there is none."""
+        """The recording for each picture: another one in every step, always the same one without a step, where the pictures of a
+        class have all of its recordings in turn. The last row of the table says that there is none.
+        """
         sounds = _sounds(self.dataset)
-        draws = self._draws("recordings", step, len(places)) if step is not None else np.zeros(len(places))
+        draws = self._draws("recordings", step, len(places)) if step is not None else None
         found = np.full(len(places), len(sounds), np.int64)
-        for row, (place, draw) in enumerate(zip(places, draws, strict=True)):
+        for row, place in enumerate(places):
             candidates = sounds.candidates(*_kind(self.dataset, place))
             if len(candidates):
-                found[row] = candidates[int(draw * len(candidates))]
+                found[row] = candidates[
+                    int(draws[row] * len(candidates)) if draws is not None else place % len(candidates)
+                ]
         return found
 
 

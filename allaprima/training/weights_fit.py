@@ -32,7 +32,7 @@ class Fit:
         if not any(key.startswith(f"{name}.") for key in self.wanted):
             return
         if name == "condition":
-            self._take_condition(weights)
+            self._take_condition("", weights)
             return
         missing = [
             key for key in self.wanted if key.startswith(f"{name}.") and key.removeprefix(f"{name}.") not in weights
@@ -54,26 +54,30 @@ class Fit:
         prefix = next((name for name in OPPONENTS if any(key.startswith(name) for key in self.wanted)), OPPONENTS[0])
         # how much to augment is learned anew
         own = {key for key in self.wanted if key.startswith(prefix) and not key.startswith(f"{prefix}adaptive.")}
-        table = f"{prefix}condition.weight"
+        asked = {key for key in own if key.startswith(f"{prefix}condition.")}
         found: dict[str, torch.Tensor] = {}
-        for key in own - {table}:
+        for key in own - asked:
             fresh = self.wanted[key]
             if key in weights and weights[key].shape == fresh.shape:
                 found[key] = weights[key]
             # of a condition that is new, or of a discriminator that did not have to redraw pictures: it stays fresh
-            elif not key.endswith("projection.weight") and not key.startswith(f"{prefix}decoder."):
+            elif not key.endswith("projection.weight") and not key.startswith(
+                (f"{prefix}decoder.", f"{prefix}contrast.")
+            ):
                 return False
         self.tensors |= found
-        self._take_table(table, {"weight": weights.get(table, torch.empty(0))})
+        self._take_condition(
+            prefix, {key.removeprefix(f"{prefix}condition."): weights[key] for key in asked & weights.keys()}
+        )
         return bool(own)
 
-    def _take_condition(self, weights: Tensors) -> None:
+    def _take_condition(self, prefix: str, weights: Tensors) -> None:
         """Of classes by name; of texts and others all weights, where these mean the same in both."""
         if self.new_classes or self.old_classes:
-            self._take_table("condition.weight", weights)
+            self._take_table(f"{prefix}condition.weight", weights)
         elif self.old.condition == self.condition:
-            self.tensors |= {f"condition.{key}": value for key, value in weights.items()}
-        else:
+            self.tensors |= {f"{prefix}condition.{key}": value for key, value in weights.items()}
+        elif not prefix:
             self.said.append("it was asked for otherwise (by other words, or something else): that part begins afresh")
 
     def _take_table(self, key: str, weights: Tensors) -> None:

@@ -81,6 +81,7 @@ def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with playwright.sync_playwright() as play:
         options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        options += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]  # it beeps
         opened = play.chromium.launch(executable_path=chromium, args=options)
         yield opened
         opened.close()

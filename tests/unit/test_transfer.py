@@ -16,7 +16,8 @@ from allaprima.core.config import load
 from allaprima.core.device import Device
 from allaprima.core.errors import UserError
 from allaprima.data.dataset import Dataset
-from allaprima.training import checkpoint, command, loop, transfer
+from allaprima.data.loader import Loader
+from allaprima.training import checkpoint, command, transfer
 from allaprima.training import run as runs
 from allaprima.training.config import RunConfig
 from allaprima.training.learner import Learner
@@ -137,7 +138,7 @@ def test_the_generator_rests_while_a_fresh_discriminator_learns(gan: Path, other
     folder = tmp_path / "run"
     train(others, folder, "method.head_start=0.5", begin_from=gan / "bundle")
     learner: Any = begun(folder)
-    loader = loop.Loader(Dataset.open(others), "train", 8)
+    loader = Loader(Dataset.open(others), "train", 8)
 
     def moved(name: str, images: int) -> bool:
         before = [p.detach().clone() for p in getattr(learner.method, name).parameters()]

@@ -115,7 +115,7 @@ def _log_weights(
     noise = torch.stack([_normal((draws, pictures.mean.shape[1]), seed, "measure", int(place)) for place in places])
     log_variance = pictures.log_variance[places, None]
     z = pictures.mean[places, None] + noise * (0.5 * log_variance).exp()  # [n, draws, latent_dim]
-    decoded = painter.decode(z.flatten(0, 1), pictures.labels[places].repeat_interleave(draws))
+    decoded = painter.decode(z.flatten(0, 1), pictures.labels[places].repeat_interleave(draws, dim=0))
     decoded = decoded.view(len(places), draws, *targets.shape[1:])
     error = (targets[places, None] - decoded).flatten(2).square().sum(2, dtype=torch.float64)
     likelihood = -0.5 * (error / variance + targets[0].numel() * math.log(2 * math.pi * variance))

@@ -45,7 +45,9 @@ export function mount({ store, model }) {
     });
     function follow() {
       const text = element.value.trim() || null;
-      if (text !== store.get()[key]) store.set({ [key]: text, mix: null });
+      if (text === store.get()[key]) return;
+      const alone = key === 'text' && text === null ? { other_text: null, text_share: 0 } : {}; // no way from nothing
+      store.set({ [key]: text, mix: null, ...alone });
     }
     return {
       element,
