@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import nn
 
 from allaprima.core.config import Choice, Component
+from allaprima.core.errors import UserError
 from allaprima.core.scaling import Scaling
 from allaprima.core.spans import Between, OneOf, Spans, Times
 from allaprima.data.batch import Batch
@@ -34,6 +35,9 @@ CONSTANT_UP_TO = 32  # pixels: above, the demonstration lost half of its coverag
 
 class Config(AdversaryConfig, PerceptualConfig):
     """A generator, and all that its adversary has. ``perceptual`` is the weight of feature matching (losses.features).
+
+    ``texture``: the weight of matching the spectra of small blocks (losses.texture). 10 takes the fine weave out of pictures of
+    64 px that have not learned for long; things take shape later then, so it is off (``LOG.md``).
 
     ``head_start``: the share of the run that the discriminator learns alone, for one that begins afresh beside a generator
     that has learned already (``--from`` a bundle).
@@ -97,6 +101,8 @@ class Gan(Method):
         self.condition = condition.build(self.condition_dim)
         self.adversary = Adversary(config, shape, condition, self.condition_dim)
         discriminator = self.adversary.discriminator
+        if config.texture and len(shape.spatial) != 2:
+            raise UserError("Spectra are matched in pictures alone", "add --set method.texture=0")
         self.perceptual = Perceptual(config, shape, discriminator) if config.perceptual else None
         self._painted: deque[Painted] = deque()
         self.steps_between_looks = STEPS_BETWEEN_LOOKS if self.adversary.adaptive is not None else 0
@@ -124,6 +130,7 @@ class Gan(Method):
 
     def taken_over_batch(self, part: int) -> list[str]:
         matched = ["the features that are matched"] if self.perceptual is not None else []
+        matched += ["the spectra that are matched"] if self.config.texture else []
         return [*self.adversary.taken_over_batch(part), *matched]
 
     def step(self, phase: str, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
