@@ -88,23 +88,26 @@ class Asked:
     def _piece(self, name: str, part: Any, table: np.ndarray, places: np.ndarray, step: int | None) -> torch.Tensor:
         rows = places if name != "sound" else self._recordings(places, step)
         found = torch.from_numpy(table[rows])  # fancy indexing copies
+        encoder = getattr(part, "encoder", None)
+        if step is not None and hasattr(encoder, "thinned"):
+            found = encoder.thinned(found, torch.from_numpy(self._draws("thinned", step, len(places), 1 + part.size)))
         droppable = name != "label" or part.optional
         if step is not None and self.drop and droppable:
-            gone = self._draws(f"left-out/{name}", step, len(places)) < self.drop
+            gone = self._draws(f"left-out/{name}", step, len(places))[:, 0] < self.drop
             found[torch.from_numpy(gone)] = -1 if name == "label" else 0
         return found
 
-    def _draws(self, name: str, step: int, count: int) -> np.ndarray:
-        """In [0, 1), for this part of the batch's pictures."""
+    def _draws(self, name: str, step: int, count: int, columns: int = 1) -> np.ndarray:
+        """In [0, 1), for this part of the batch's pictures: ``[count, columns]``."""
         number, parts = self.part
-        return numpy_stream(self.seed, name, step).random(count * parts)[number::parts]
+        return numpy_stream(self.seed, name, step).random((count * parts, columns))[number::parts]
 
     def _recordings(self, places: np.ndarray, step: int | None) -> np.ndarray:
         """The recording for each picture: another one in every step, always the same one without a step, where the pictures of a
         class have all of its recordings in turn. The last row of the table says that there is none.
         """
         sounds = _sounds(self.dataset)
-        draws = self._draws("recordings", step, len(places)) if step is not None else None
+        draws = self._draws("recordings", step, len(places))[:, 0] if step is not None else None
         found = np.full(len(places), len(sounds), np.int64)
         for row, place in enumerate(places):
             candidates = sounds.candidates(*_kind(self.dataset, place))

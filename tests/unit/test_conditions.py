@@ -117,7 +117,7 @@ def test_training_leaves_each_condition_out_now_and_then_and_measuring_never_doe
 
 
 def test_parts_of_a_batch_leave_out_what_the_whole_batch_does(dataset):
-    settings = {"condition": text(), "drop": 0.5}
+    settings = {"condition": text(), "drop": 0.5}  # and words of texts are left out too
     whole = Loader(dataset, batch_size=8, seed=1, **settings).batch(3).conditions["text"]
     halves = [
         Loader(dataset, batch_size=8, seed=1, part=(n, 2), **settings).batch(3).conditions["text"] for n in (0, 1)

@@ -173,3 +173,21 @@ def test_sentences_that_mean_the_same_lie_near_each_other() -> None:
         ["a blue pen-drawn bird", "a bird in blue, drawn with a pen", "a red fish on a table"]
     )
     assert one @ same > 0.9 > 0.5 > one @ other
+
+
+def test_in_training_texts_say_less_now_and_then_but_never_nothing() -> None:
+    rows = CONFIG.prepare(["two red birds, drawn with a pen"] * 400)
+    whole = rows[0][rows[0] > 0]
+    thin = CONFIG.encoder.thinned(rows, torch.rand(400, 1 + CONFIG.size, generator=torch.Generator().manual_seed(0)))
+    counts = (thin > 0).sum(1)
+    assert counts.min() >= 1
+    assert counts.max() == len(whole)
+    assert counts.float().mean() == pytest.approx(0.7 * len(whole), rel=0.1)
+    for row in thin[:50]:
+        left = row[row > 0].tolist()
+        assert not row[len(left) :].any()  # what is left moves up
+        places = [whole.tolist().index(number) for number in left]
+        assert places == sorted(places)
+    assert torch.equal(
+        thin, CONFIG.encoder.thinned(rows, torch.rand(400, 1 + CONFIG.size, generator=torch.Generator().manual_seed(0)))
+    )

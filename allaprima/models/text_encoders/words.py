@@ -32,11 +32,15 @@ WORD = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]|[^\W_]+", re.UNICODE)
 
 
 class Config(Component):
-    """``words``: the vocabulary, most frequent first; at most ``most_words``. ``longest``: words of a text that are read."""
+    """``words``: the vocabulary, most frequent first; at most ``most_words``. ``longest``: words of a text that are read.
+
+    ``thinning``: the largest share of a text's words that is left out of it in a step of training, see ``thinned``.
+    """
 
     words: list[str] = Field(default=[], max_length=65_536)
     most_words: int = Field(4096, ge=1, le=65_536)
     longest: int = Field(24, ge=1, le=256)
+    thinning: float = Field(0.6, ge=0, lt=1)
 
     @property
     def size(self) -> int:
@@ -69,6 +73,18 @@ class Config(Component):
         places = _places(tuple(self.words))
         found = (places.get(word) or _nearest(tuple(self.words), word) for word in words_of(text))
         return [number for number in found if number]
+
+    def thinned(self, rows: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+        """Encoded texts with some of their words left out, of each text another share, at most ``thinning``.
+
+        Where each picture has a text of its own, a generator learns to paint that one picture for it, whatever the noise; of a
+        text that says less there are several.
+        """
+        kept = rows.masked_fill(draws[:, 1:] < draws[:, :1] * self.thinning, 0)
+        # a text that has lost all its words keeps them: nothing at all means something else
+        kept = torch.where(kept.any(1, keepdim=True), kept, rows)
+        # what is left moves up
+        return kept.gather(1, (kept == 0).to(torch.int8).argsort(dim=1, stable=True))
 
     def build(self, width: int) -> nn.Module:
         return Reader(len(self.words) + 2, self.longest, width)

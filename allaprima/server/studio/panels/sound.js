@@ -4,7 +4,7 @@
 
 import { h, iconButton } from '/studio/dom.js';
 
-export const order = 20;
+export const order = 14;
 export const region = 'side';
 
 const RATE = 16000;

@@ -2,7 +2,7 @@
 
 import { h, slider } from '/studio/dom.js';
 
-export const order = 10;
+export const order = 12;
 export const region = 'side';
 
 const PAUSE_MS = 60; // of typing, before the picture follows
