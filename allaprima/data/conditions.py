@@ -88,7 +88,7 @@ class Asked:
     def _piece(self, name: str, part: Any, table: np.ndarray, places: np.ndarray, step: int | None) -> torch.Tensor:
         rows = places if name != "sound" else self._recordings(places, step)
         found = torch.from_numpy(table[rows])  # fancy indexing copies
-        encoder = getattr(part, "encoder", None)
+        encoder: Any = getattr(part, "encoder", None)
         if step is not None and hasattr(encoder, "thinned"):
             found = encoder.thinned(found, torch.from_numpy(self._draws("thinned", step, len(places), 1 + part.size)))
         droppable = name != "label" or part.optional

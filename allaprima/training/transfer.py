@@ -67,7 +67,8 @@ class Origin:
         found: dict[str, Any] = {"latent_dim": made.latent_dim}
         found["generator" if "generator" in known else "decoder"] = made.generator.model_dump(mode="json")
         if made.condition_dim:
-            found["condition_dim"] = made.condition_dim // made.condition.width(1)
+            condition: Any = made.condition
+            found["condition_dim"] = made.condition_dim // condition.width(1)
         if made.encoder is not None:
             found["encoder"] = made.encoder.model_dump(mode="json")
         if made.prior is not None:

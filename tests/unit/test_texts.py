@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from allaprima.core.config import Choice
 from allaprima.core.errors import UserError
 from allaprima.models.conditions import CONDITIONS
-from allaprima.models.text_encoders import TEXT_ENCODERS, _bert
+from allaprima.models.text_encoders import TEXT_ENCODERS, _bert, words
 from allaprima.models.text_encoders.words import words_of
 
 CAPTIONS = [
@@ -35,6 +36,9 @@ def test_words_are_found_in_any_script_and_case() -> None:
     assert words_of("A Blue pen-drawn BIRD!") == ["a", "blue", "pen", "drawn", "bird"]
     assert words_of("ｆｕｌｌ width ﬁsh") == ["full", "width", "fish"]
     assert words_of("红鸟 bird") == ["红", "鸟", "bird"]
+    assert words_of("3只红鸟") == ["3", "只", "红", "鸟"]
+    assert words_of("빨간 새") == ["빨간", "새"]
+    assert words_of("नीला पक्षी") == ["नीला", "पक्षी"]
     assert words_of("🐦 ---") == []
 
 
@@ -73,6 +77,14 @@ def test_a_very_long_text_and_half_a_character_are_no_trouble() -> None:
     prepared = CONFIG.prepare(["red bird " * 200_000, "red \ud800 bird", "\x00\x1b[31m"])
     assert prepared.isfinite().all()
     assert prepared[0].any()
+
+
+def test_a_text_of_strange_words_takes_no_longer_than_guessing_as_many_as_are_read() -> None:
+    config = TEXT_ENCODERS.get("words").Config(words=[f"word{place}" for place in range(4096)], longest=4)
+    with patch.object(words, "_nearest", wraps=words._nearest) as guess:
+        rows = config.encode([" ".join(f"qx{place}" for place in range(200)) + " word7"])
+    assert guess.call_count == 4
+    assert rows[0, 0] == 8
 
 
 def test_a_condition_that_knows_its_words_survives_json() -> None:
@@ -191,3 +203,20 @@ def test_in_training_texts_say_less_now_and_then_but_never_nothing() -> None:
     assert torch.equal(
         thin, CONFIG.encoder.thinned(rows, torch.rand(400, 1 + CONFIG.size, generator=torch.Generator().manual_seed(0)))
     )
+
+
+def test_identity_tells_the_tokenizer_too(tmp_path: Path) -> None:
+    folder = write_bert(tmp_path / "bert")
+    config = TEXT_ENCODERS.get("bert").Config(folder=str(folder))
+    before = config.identity
+    text = (folder / "tokenizer.json").read_text()
+    (folder / "tokenizer.json").write_text(text.replace('"red": 4, "blue": 5', '"red": 5, "blue": 4'))
+    _bert.identity_of.cache_clear()
+    assert config.identity != before
+
+
+def test_a_folder_that_holds_more_than_a_text_encoder_is_refused_before_its_weights_are_read(tmp_path: Path) -> None:
+    config = TEXT_ENCODERS.get("hugging_face").Config(folder=str(tmp_path))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "clip"}))
+    with pytest.raises(UserError, match="more than a text encoder"):
+        config.fitted([])

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from allaprima.core.errors import UserError
 
 TOKENS = 128  # of a text that are read
+MOST_CHARACTERS = 2_000  # of a text; the tokenizer goes through all it is given before it cuts
 LAYER = "encoder.layer.{}."
 
 
@@ -25,8 +26,8 @@ class Encoder:
     """Texts → float32 ``[N, size]`` of length 1."""
 
     def __init__(self, folder: Path) -> None:
-        self.config, self.tokenizer = _config(folder), _tokenizer(folder)
-        self.weights = _weights(folder)
+        self.config, self.weights = _config(folder), _weights(folder)
+        self.tokenizer = _tokenizer(folder, len(self.weights["embeddings.position_embeddings.weight"]))
 
     @torch.no_grad()
     def encode(self, texts: list[str]) -> torch.Tensor:
@@ -34,7 +35,7 @@ class Encoder:
         return torch.stack([self._one(text) for text in texts])
 
     def _one(self, text: str) -> torch.Tensor:
-        numbers = torch.tensor(self.tokenizer.encode(text).ids[:TOKENS])
+        numbers = torch.tensor(self.tokenizer.encode(text[:MOST_CHARACTERS]).ids)
         w = self.weights
         x = w["embeddings.word_embeddings.weight"][numbers]
         x = (
@@ -80,9 +81,12 @@ def size_of(folder: Path) -> int:
 
 @lru_cache(maxsize=8)
 def identity_of(folder: Path) -> str:
-    """The SHA-256 of the weights."""
-    with open(folder / "model.safetensors", "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """The SHA-256 of the weights and of the tokenizer."""
+    seen = hashlib.sha256()
+    for name in ("model.safetensors", "tokenizer.json", "config.json"):
+        with open(folder / name, "rb") as file:
+            seen.update(hashlib.file_digest(file, "sha256").digest())
+    return seen.hexdigest()
 
 
 @lru_cache(maxsize=8)
@@ -99,7 +103,7 @@ def _config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _tokenizer(folder: Path) -> Any:
+def _tokenizer(folder: Path, places: int) -> Any:
     try:
         from tokenizers import Tokenizer
     except ImportError:
@@ -113,7 +117,7 @@ def _tokenizer(folder: Path) -> Any:
             f"'{folder}/tokenizer.json' cannot be read: {error}", "fetch the model's folder again"
         ) from None
     tokenizer.no_padding()
-    tokenizer.enable_truncation(TOKENS)
+    tokenizer.enable_truncation(min(TOKENS, places))
     return tokenizer
 
 

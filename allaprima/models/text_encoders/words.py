@@ -27,8 +27,9 @@ ALIKE = 0.7  # of difflib's ratio: "birds" and "brid" are birds, "rad" is not re
 LONGEST_WORD = 40  # letters of a word that may be misspelled
 EMBEDDED = 64
 
-# a run of letters and digits with the marks that belong to it; scripts that put no spaces between words come apart into letters
-WORD = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]|[^\W_]+", re.UNICODE)
+# scripts that put no spaces between words come apart into letters: kana and Han
+ALONE = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af"
+VARIATIONS = range(0xFE00, 0xFE10)  # how an emoji looks
 
 
 class Config(Component):
@@ -65,14 +66,22 @@ class Config(Component):
         """Numbers of words as float32 ``[N, longest]``, exact. A text without any known word is the unknown word, once."""
         rows = torch.zeros(len(texts), self.longest)
         for row, text in zip(rows, texts, strict=True):
-            found = self._numbers(text)[: self.longest] or [len(self.words) + 1]
+            found = self._numbers(text) or [len(self.words) + 1]
             row[: len(found)] = torch.tensor(found, dtype=torch.float32)
         return rows
 
     def _numbers(self, text: str) -> list[int]:
         places = _places(tuple(self.words))
-        found = (places.get(word) or _nearest(tuple(self.words), word) for word in words_of(text))
-        return [number for number in found if number]
+        found, guesses = [], 0
+        for word in words_of(text):
+            number = places.get(word)
+            if number is None and guesses < self.longest:  # each looks through the whole vocabulary
+                number, guesses = _nearest(tuple(self.words), word), guesses + 1
+            if number:
+                found.append(number)
+            if len(found) == self.longest:
+                break
+        return found
 
     def thinned(self, rows: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
         """Encoded texts with some of their words left out, of each text another share, at most ``thinning``.
@@ -92,7 +101,15 @@ class Config(Component):
 
 def words_of(text: str) -> list[str]:
     """A text's words, in lower case and in Unicode's compatible form (NFKC)."""
-    return WORD.findall(unicodedata.normalize("NFKC", text[:MOST_CHARACTERS]).casefold())
+    return _word().findall(unicodedata.normalize("NFKC", text[:MOST_CHARACTERS]).casefold())
+
+
+@lru_cache(maxsize=1)
+def _word() -> re.Pattern[str]:
+    """A letter that stands alone, or a run of letters and digits with their marks, which \\w lacks (Indic scripts, Thai, …)."""
+    codes = (code for code in range(0x300, 0xFE30) if code not in VARIATIONS)
+    marks = "".join(chr(code) for code in codes if unicodedata.category(chr(code)) in ("Mn", "Mc"))
+    return re.compile(f"[{ALONE}]|(?:(?![{ALONE}])[^\\W_][{marks}]*)+")
 
 
 @lru_cache(maxsize=8)
