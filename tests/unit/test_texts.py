@@ -190,7 +190,8 @@ def test_sentences_that_mean_the_same_lie_near_each_other() -> None:
 def test_in_training_texts_say_less_now_and_then_but_never_nothing() -> None:
     rows = CONFIG.prepare(["two red birds, drawn with a pen"] * 400)
     whole = rows[0][rows[0] > 0]
-    thin = CONFIG.encoder.thinned(rows, torch.rand(400, 1 + CONFIG.size, generator=torch.Generator().manual_seed(0)))
+    config = CONFIG.encoder.model_copy(update={"thinning": 0.6})
+    thin = config.thinned(rows, torch.rand(400, 1 + CONFIG.size, generator=torch.Generator().manual_seed(0)))
     counts = (thin > 0).sum(1)
     assert counts.min() >= 1
     assert counts.max() == len(whole)
@@ -201,7 +202,7 @@ def test_in_training_texts_say_less_now_and_then_but_never_nothing() -> None:
         places = [whole.tolist().index(number) for number in left]
         assert places == sorted(places)
     assert torch.equal(
-        thin, CONFIG.encoder.thinned(rows, torch.rand(400, 1 + CONFIG.size, generator=torch.Generator().manual_seed(0)))
+        thin, config.thinned(rows, torch.rand(400, 1 + CONFIG.size, generator=torch.Generator().manual_seed(0)))
     )
 
 
@@ -220,3 +221,11 @@ def test_a_folder_that_holds_more_than_a_text_encoder_is_refused_before_its_weig
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "clip"}))
     with pytest.raises(UserError, match="more than a text encoder"):
         config.fitted([])
+
+
+def test_the_more_pictures_have_a_text_of_their_own_the_less_the_texts_say_in_training() -> None:
+    found = TEXT_ENCODERS.get("words").Config
+    assert found().fitted(["a cat", "a dog", "a cow"]).thinning == 0.6
+    assert found().fitted(["a cat"] * 5 + ["a dog"] * 5).thinning == 0
+    assert found().fitted(["a cat"] * 5 + ["a dog"] * 5 + [f"a cow {place}" for place in range(10)]).thinning == 0.3
+    assert found(thinning=0.1).fitted(["a cat", "a dog"]).thinning == 0.1

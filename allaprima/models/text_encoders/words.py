@@ -12,6 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -26,6 +27,7 @@ FEWEST_OF_A_WORD = 2  # captions: a word that occurs once cannot be told from th
 ALIKE = 0.7  # of difflib's ratio: "birds" and "brid" are birds, "rad" is not red
 LONGEST_WORD = 40  # letters of a word that may be misspelled
 EMBEDDED = 64
+MOST_THINNED = 0.6
 
 # scripts that put no spaces between words come apart into letters: kana and Han
 ALONE = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af"
@@ -35,13 +37,14 @@ VARIATIONS = range(0xFE00, 0xFE10)  # how an emoji looks
 class Config(Component):
     """``words``: the vocabulary, most frequent first; at most ``most_words``. ``longest``: words of a text that are read.
 
-    ``thinning``: the largest share of a text's words that is left out of it in a step of training, see ``thinned``.
+    ``thinning``: the largest share of a text's words that is left out of it in a step of training, see ``thinned``; ``auto``
+    takes the more, the more pictures have a text that no other has.
     """
 
     words: list[str] = Field(default=[], max_length=65_536)
     most_words: int = Field(4096, ge=1, le=65_536)
     longest: int = Field(24, ge=1, le=256)
-    thinning: float = Field(0.6, ge=0, lt=1)
+    thinning: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = "auto"
 
     @property
     def size(self) -> int:
@@ -60,7 +63,12 @@ class Config(Component):
         usual = sorted(
             (word for word, count in counts.items() if count >= least), key=lambda word: (-counts[word], word)
         )
-        return self.model_copy(update={"words": usual[: self.most_words]})
+        update: dict[str, Any] = {"words": usual[: self.most_words]}
+        if self.thinning == "auto":
+            texts = Counter(caption for caption in captions if caption)
+            alone = sum(count == 1 for count in texts.values()) / max(1, texts.total())
+            update["thinning"] = round(MOST_THINNED * alone, 2)
+        return self.model_copy(update=update)
 
     def encode(self, texts: Sequence[str]) -> torch.Tensor:
         """Numbers of words as float32 ``[N, longest]``, exact. A text without any known word is the unknown word, once."""
@@ -89,7 +97,8 @@ class Config(Component):
         Where each picture has a text of its own, a generator learns to paint that one picture for it, whatever the noise; of a
         text that says less there are several.
         """
-        kept = rows.masked_fill(draws[:, 1:] < draws[:, :1] * self.thinning, 0)
+        most = 0.0 if self.thinning == "auto" else self.thinning  # nobody has said what captions there are
+        kept = rows.masked_fill(draws[:, 1:] < draws[:, :1] * most, 0)
         # a text that has lost all its words keeps them: nothing at all means something else
         kept = torch.where(kept.any(1, keepdim=True), kept, rows)
         # what is left moves up
