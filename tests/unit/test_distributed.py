@@ -20,6 +20,8 @@ __all__ = ["one_thread"]  # used by pytest
 SETTINGS = [*TINY_GAN, *LOOP, PIXELS, "method.generator.normalisation=none", "training.ticks=2"]
 # the part of each is a whole group of opponents, and the penalty's share of it whole samples
 SETTINGS += ["method.penalty_share=0.25", "training.batch_size=16"]
+# which conditions do not match is a part's own question, and said
+SETTINGS += ["method.mismatched=0", "method.contrast=0"]
 # Adam's step does not know how small a gradient is: what is rounding alone moves a weight by the learning rate
 SETTINGS += ["training.lr=1e-4"]
 

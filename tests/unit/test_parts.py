@@ -183,10 +183,13 @@ def test_what_is_a_parts_own_is_said_where_a_batch_is_learned_in_parts(tmp_path:
         )
         return said[0]
 
+    alone = (*TINY_GAN, "condition=none")
     tiny_vae = ("method=vae", "method.encoder.width=8", "method.decoder.width=8")
-    assert "in parts" not in plan(*TINY_GAN)
+    assert "in parts" not in plan(*alone)
     whole, split = "training.batch_size=16", "training.accumulate=2"
-    assert "in parts: batch normalisation is each part's own" in plan(*TINY_GAN, whole, split)
-    assert "batch normalisation and each score's opponents are each part's own" in plan(*TINY_GAN, split)
+    asked = plan(*TINY_GAN, whole, split)
+    assert "in parts: batch normalisation and the pairs that do not match are each part's own" in asked
+    assert "in parts: batch normalisation is each part's own" in plan(*alone, whole, split)
+    assert "batch normalisation and each score's opponents are each part's own" in plan(*alone, split)
     assert "in parts: batch normalisation, the best σ" in plan(*tiny_vae, "training.accumulate=2")
-    assert "in parts" not in plan(*TINY_GAN, "method.generator.normalisation=none", whole, split)
+    assert "in parts" not in plan(*alone, "method.generator.normalisation=none", whole, split)

@@ -286,7 +286,7 @@ class Planted:
     def __init__(self, dataset: Dataset) -> None:
         self.domain = dataset.domain
 
-    def labels(self, count: int, label: Any = None, seed: int = 0) -> torch.Tensor:
+    def asked(self, count: int, seed: int = 0, label: Any = None) -> torch.Tensor:
         return torch.zeros(count, dtype=torch.int64)
 
     def posterior(self, samples: torch.Tensor, label: Any = None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -343,8 +343,8 @@ def test_the_strongest_directions_of_a_linear_generator_are_its_singular_vectors
     matrix = left[:, :dim] @ torch.diag(strengths) @ right.T
     painter = SimpleNamespace(
         domain=SimpleNamespace(shape=SimpleNamespace(spatial=(10, 10))),
-        latents=lambda count, seed, labels: torch.randn(count, dim, generator=draw),
-        labels=lambda count, label, seed: torch.zeros(count, dtype=torch.int64),
+        latents=lambda count, seed, asked: torch.randn(count, dim, generator=draw),
+        asked=lambda count, seed: torch.zeros(count, dtype=torch.int64),
         decode=lambda z, y: z @ matrix.T,
     )
     values, vectors = strongest(painter, SimpleNamespace(extract=lambda x: x), 3, seed=0)

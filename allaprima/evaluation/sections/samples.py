@@ -7,11 +7,14 @@ from allaprima.evaluation.report import block, wall
 
 PLACE = 20
 TRUNCATION = 0.7
+NUM_TRUNCATED = 32
 
 
 def section(material: Material) -> str:
     painter = material.painter
-    truncated = painter.sample(min(32, len(material.first)), material.seed, truncation=TRUNCATION)
+    count = min(NUM_TRUNCATED, len(material.first))
+    wishes = {} if material.asked_places is None else {"asked": material.wishes(count)}
+    truncated = painter.sample(count, material.seed, truncation=TRUNCATION, **wishes)
     body = (
         wall(painter.domain.to_pictures(material.first), "sample")
         + f"<h3>The same latents, truncated to {TRUNCATION}</h3>"

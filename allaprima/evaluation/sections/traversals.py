@@ -81,7 +81,7 @@ def _table(names: list[tuple[str, str]], rows: list[str]) -> str:
 
 
 def _which(material: Material, label: torch.Tensor) -> str:
-    if material.asked_places is not None:
+    if label.dim():  # no class, but what a text or a sound was made into
         return " What is asked stays the same throughout."
     classes = material.painter.classes
     return f" The class is “{escape(classes[int(label)])}” throughout." if classes else ""
