@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from allaprima.evaluation.material import NUM_FIRST, Material
 from allaprima.evaluation.report import block, wall
 
@@ -13,7 +15,7 @@ NUM_TRUNCATED = 32
 def section(material: Material) -> str:
     painter = material.painter
     count = min(NUM_TRUNCATED, len(material.first))
-    wishes = {} if material.asked_places is None else {"asked": material.wishes(count)}
+    wishes: dict[str, Any] = {} if material.asked_places is None else {"asked": material.wishes(count)}
     truncated = painter.sample(count, material.seed, truncation=TRUNCATION, **wishes)
     body = (
         wall(painter.domain.to_pictures(material.first), "sample")
