@@ -30,7 +30,7 @@ from allaprima.core.seeds import numpy_stream  # noqa: E402
 from allaprima.data.conditions import Asked  # noqa: E402
 from allaprima.data.dataset import Dataset  # noqa: E402
 from allaprima.evaluation.features import choose  # noqa: E402
-from allaprima.evaluation.judge import Classifier, most_places, train_classifier  # noqa: E402
+from allaprima.evaluation.judge import Classifier  # noqa: E402
 from allaprima.evaluation.small import shrink, small_pictures  # noqa: E402
 from allaprima.evaluation.told import Column, told_columns  # noqa: E402
 from allaprima.training import command, planner, publish  # noqa: E402
@@ -47,16 +47,7 @@ def judges(learner_bundle: Any, dataset: Dataset, device: Device) -> dict[str, t
     columns = told_columns(learner_bundle, dataset)
     if dataset.classes:
         columns.append(Column("class", dataset.classes, dataset.labels))
-    found = {}
-    for column in columns:
-        places = most_places(dataset, column.values >= 0)
-        title = f"learning to see the {column.name}"
-        pictures = small_pictures(dataset, places)
-        found[column.name] = (
-            column,
-            train_classifier(pictures, column.of(places), len(column.choices), device, title=title),
-        )
-    return found
+    return {column.name: (column, column.judge(dataset, device)[0]) for column in columns}
 
 
 def right(judged: dict[str, tuple[Column, Classifier]], small: torch.Tensor, places: Any) -> dict[str, float]:

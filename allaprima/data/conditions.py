@@ -21,6 +21,7 @@ from allaprima.core.seeds import numpy_stream
 from allaprima.data.dataset import Dataset
 from allaprima.models.conditions import parts_of
 from allaprima.models.conditions.attributes import Record
+from allaprima.models.conditions.label import LEFT_OUT
 
 FOLDER = "conditions"
 AT_ONCE = 4096
@@ -28,20 +29,16 @@ QUIET_BELOW = 20_000
 
 
 def raw(dataset: Dataset, name: str, places: Sequence[int] | np.ndarray) -> list[Any]:
-    """What a condition's ``prepare`` takes, for the pictures at ``places``; None where one has nothing of the kind.
-
-    Of a sound, the first that the picture may be given.
+    """What the condition ``label``, ``text`` or ``attributes`` prepares, for the pictures at ``places``; None where one has
+    nothing of the kind. Sounds are not the pictures' own: see ``Asked``.
     """
     if name == "label":
         numbers = np.asarray(dataset.labels[np.asarray(places)])
         return [dataset.classes[number] if number >= 0 else None for number in numbers]
     if name == "text":
         return [dataset.records[place].get("text") or None for place in places]
-    if name == "attributes":
-        return [Record(dataset.records[place]) for place in places]
-    sounds = _sounds(dataset)
-    first = [sounds.candidates(*_kind(dataset, place)) for place in places]
-    return [sounds.waveform(int(one[0])) if len(one) else None for one in first]
+    assert name == "attributes", name
+    return [Record(dataset.records[place]) for place in places]
 
 
 def check(dataset: Dataset, name: str) -> None:
@@ -94,7 +91,7 @@ class Asked:
         droppable = name != "label" or part.optional
         if step is not None and self.drop and droppable:
             gone = self._draws(f"left-out/{name}", step, len(places))[:, 0] < self.drop
-            found[torch.from_numpy(gone)] = -1 if name == "label" else 0
+            found[torch.from_numpy(gone)] = LEFT_OUT if name == "label" else 0
         return found
 
     def _draws(self, name: str, step: int, count: int, columns: int = 1) -> np.ndarray:

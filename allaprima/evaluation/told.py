@@ -12,15 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from allaprima.core.device import Device
 from allaprima.data.dataset import Dataset
 from allaprima.evaluation.asking import follows
+from allaprima.evaluation.judge import Classifier, most_places, train_classifier
+from allaprima.evaluation.small import small_pictures
+from allaprima.models.conditions.attributes import NOT_ATTRIBUTES
 from allaprima.models.text_encoders.words import words_of
 
 MOST_CHOICES = 64
 FEWEST_OF_A_CHOICE = 10  # training pictures
 SAID = 0.9  # of the pictures: in as many texts the column's value must be found
 MOST_COLUMNS = 8
-NO_COLUMNS = ("name", "text", "caption", "file_name")
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,19 @@ class Column:
         """int64 ``[len(places)]``."""
         return torch.from_numpy(self.values[places])
 
+    def judge(self, dataset: Dataset, device: Device) -> tuple[Classifier, int]:
+        """A classifier that has learned it from training pictures, and from how many. Shows progress."""
+        places = most_places(dataset, self.values >= 0)
+        pictures, title = small_pictures(dataset, places), f"learning to see the {self.name}"
+        return train_classifier(pictures, self.of(places), len(self.choices), device, title=title), len(places)
+
 
 def told_columns(painter: Any, dataset: Dataset) -> list[Column]:
     """Those that texts tell, or that are attributes of the generator. None for a generator that follows neither."""
     conditions = follows(painter)
     found = []
     for name in dict.fromkeys(key for record in dataset.records for key in record):
-        column = None if name in NO_COLUMNS else _column(dataset, name)
+        column = None if name in NOT_ATTRIBUTES else _column(dataset, name)
         if column is None:
             continue
         known = [one.name for one in getattr(conditions.get("attributes"), "known", [])]

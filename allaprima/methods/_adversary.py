@@ -1,7 +1,7 @@
 """The opponent of a generator: a discriminator, the loss of their game, the penalty that keeps it smooth, DiffAugment.
 
-Use: ``losses, real_score = adversary.learn(real, fake.detach(), label, moment)`` for the discriminator's step, and after it
-``losses = adversary.teach(fake, real_score, label, moment)`` for the step of whatever painted ``fake``.
+Use: ``losses, real_score = adversary.learn(real, fake.detach(), asked, moment)`` for the discriminator's step, and after it
+``losses = adversary.teach(fake, real_score, asked, moment)`` for the step of whatever painted ``fake``.
 
 Both from one pass, with the same discriminator, would cost two thirds. It was tried and does not converge: the two then
 circle each other, with optimism (Daskalakis et al. 2018) or without. The same samples in both steps do no harm.
@@ -106,7 +106,9 @@ class Adversary(nn.Module):
             )
 
         self.followed = condition if condition_dim else None
-        self.contrast = Contrast(self._coarsest(shape), condition_dim) if condition_dim and config.contrast else None
+        self.contrast: Contrast | None = None
+        if condition_dim and config.contrast:
+            self.contrast = Contrast(self._last_grid(shape).shape[1], condition_dim)
         self.adaptive = Adaptive(config.augment_target) if config.augment_probability == "adaptive" else None
         # ``auto`` is left where nobody has said how many pictures there are
         self.redrawn = 0.0 if config.reconstruct == "auto" else config.reconstruct
@@ -115,9 +117,6 @@ class Adversary(nn.Module):
     @torch.no_grad()
     def _last_grid(self, shape: Shape) -> torch.Tensor:
         return self.discriminator.grids(torch.zeros(2, shape.channels, *shape.spatial))[-1]
-
-    def _coarsest(self, shape: Shape) -> int:
-        return self._last_grid(shape).shape[1]
 
     def _decoder(self, shape: Shape) -> Decoder:
         grid = self._last_grid(shape)
@@ -148,26 +147,26 @@ class Adversary(nn.Module):
 
     def course(self, moment: Moment) -> float:
         """What DiffAugment's probability rises to, by which a step goes its way; 0 where it is found on the way."""
-        asked = self.config.augment_probability
+        wanted = self.config.augment_probability
         if self.adaptive is not None:
             return 0.0
-        return automatic_probability(moment.epochs) if isinstance(asked, str) else asked
+        return automatic_probability(moment.epochs) if isinstance(wanted, str) else wanted
 
     def learn(
-        self, real: torch.Tensor, fake: torch.Tensor, label: torch.Tensor, moment: Moment
+        self, real: torch.Tensor, fake: torch.Tensor, asked: torch.Tensor, moment: Moment
     ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         """The discriminator's losses, and the real samples' scores ``[N]``, without their graph."""
         real, fake = self.augment(real, moment), self.augment(fake, moment)
-        y = self.condition(label)
+        y = self.condition(asked)
         grids, real_score, fake_score = self._scores(real, fake, y)
         losses = {"discriminator": mean(self.loss.discriminator(real_score, fake_score))}
         if self.followed is not None and self.config.mismatched:
             others = self.discriminator.judge(grids, y.roll(1, 0)).float()
-            losses["mismatched"] = self.config.mismatched * mean(mismatched(self.followed, label, real_score, others))
+            losses["mismatched"] = self.config.mismatched * mean(mismatched(self.followed, asked, real_score, others))
         if self.contrast is not None:
-            losses["contrast"] = self.config.contrast * mean(self.contrast(grids[-1], y, label))
+            losses["contrast"] = self.config.contrast * mean(self.contrast(grids[-1], y, asked))
         if self.gamma:
-            losses["penalty"] = self._penalty(real, fake, label, moment)
+            losses["penalty"] = self._penalty(real, fake, asked, moment)
         if self.decoder is not None:
             losses["redrawn"] = self.redrawn * mean(error(real, self.decoder(grids[-1])))
         if self.adaptive is not None:
@@ -189,29 +188,29 @@ class Adversary(nn.Module):
         return [grid[: len(real)] for grid in both], real_score, fake_score
 
     def teach(
-        self, fake: torch.Tensor, real_score: torch.Tensor, label: torch.Tensor, moment: Moment
+        self, fake: torch.Tensor, real_score: torch.Tensor, asked: torch.Tensor, moment: Moment
     ) -> dict[str, torch.Tensor]:
         """The loss of what painted ``fake``. ``real_score``: from ``learn``, so that real samples are not scored twice."""
-        y = self.condition(label).detach()
+        y = self.condition(asked).detach()
         grids = self.discriminator.grids(self.augment(fake, moment))
         losses = {"generator": mean(self.loss.generator(real_score, self.discriminator.judge(grids, y).float()))}
         if self.contrast is not None:
-            losses["followed"] = self.config.contrast * mean(self.contrast(grids[-1], y, label))
+            losses["followed"] = self.config.contrast * mean(self.contrast(grids[-1], y, asked))
         return losses
 
     @torch.no_grad()
-    def score(self, real: torch.Tensor, label: torch.Tensor, moment: Moment) -> torch.Tensor:
+    def score(self, real: torch.Tensor, asked: torch.Tensor, moment: Moment) -> torch.Tensor:
         """Real samples' scores ``[N]``, without a graph: what ``learn`` gives too."""
-        return self.discriminator(self.augment(real, moment), self.condition(label)).float()
+        return self.discriminator(self.augment(real, moment), self.condition(asked)).float()
 
-    def look(self, held_out: torch.Tensor, label: torch.Tensor, moment: Moment) -> None:
+    def look(self, held_out: torch.Tensor, asked: torch.Tensor, moment: Moment) -> None:
         """Pictures that nothing learns from: how much to augment depends on how they are scored."""
         assert self.adaptive is not None, "held-out pictures were not asked for"
-        self.adaptive.look(self.score(held_out, label, moment), moment.progress)
+        self.adaptive.look(self.score(held_out, asked, moment), moment.progress)
 
-    def _penalty(self, real: torch.Tensor, fake: torch.Tensor, label: torch.Tensor, moment: Moment) -> torch.Tensor:
+    def _penalty(self, real: torch.Tensor, fake: torch.Tensor, asked: torch.Tensor, moment: Moment) -> torch.Tensor:
         few = max(1, round(len(real) * self.config.penalty_share))
-        y = self.condition(label[:few])
+        y = self.condition(asked[:few])
         mix = torch.rand(few, generator=moment.random, device=real.device)
 
         def score(x: torch.Tensor) -> torch.Tensor:

@@ -143,16 +143,16 @@ class Gan(Method):
         """For a generator's step without a discriminator's before it."""
         return Painted(self._draw(batch, moment), None, self.adversary.score(batch.samples, asked_of(batch), moment))
 
-    def _paint(self, z: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        return self.generator(z, self.condition(label)).float()
+    def _paint(self, z: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
+        return self.generator(z, self.condition(asked)).float()
 
     def _discriminator(self, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
-        label = asked_of(batch)
+        asked = asked_of(batch)
         for net in (self.generator, self.condition):
             net.requires_grad_(True)  # not for this step, but for the next, which uses the same graph
         z = self._draw(batch, moment)
-        fake = self._paint(z, label)
-        losses, real_score = self.adversary.learn(batch.samples, fake.detach(), label, moment)
+        fake = self._paint(z, asked)
+        losses, real_score = self.adversary.learn(batch.samples, fake.detach(), asked, moment)
         for waiting in self._painted:
             waiting.samples = None  # one graph at most is kept: memory is why a batch comes in parts
         if self.pace("generator", moment):
@@ -160,10 +160,10 @@ class Gan(Method):
         return losses
 
     def _generator(self, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
-        label = asked_of(batch)
+        asked = asked_of(batch)
         painted = self._painted.popleft() if self._painted else self._unprepared(batch, moment)
-        fake = self._paint(painted.z, label) if painted.samples is None else painted.samples
-        losses = self.adversary.teach(fake, painted.real_score, label, moment)
+        fake = self._paint(painted.z, asked) if painted.samples is None else painted.samples
+        losses = self.adversary.teach(fake, painted.real_score, asked, moment)
         if self.perceptual is not None:
             with torch.no_grad():
                 target = self.perceptual.maps(batch.samples)

@@ -121,6 +121,11 @@ class ResidualBlock(nn.Module):
         return x + self.conv2(self.act2(h))
 
 
+def as_embedded(y: torch.Tensor) -> torch.Tensor:
+    """``[N, E]`` → the same directions at length √E, as long as the rows of an embedding table are when it is new."""
+    return F.normalize(y.float(), dim=1) * y.shape[1] ** 0.5
+
+
 def scale_init(layer: nn.Module, gain: float = 1.0) -> None:
     """Kaiming-normal weights for a leaky ReLU (He et al. 2015) times ``gain``, zero bias."""
     weight, bias = layer.weight, layer.bias

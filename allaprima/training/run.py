@@ -59,7 +59,8 @@ def condition_of(config: RunConfig, dataset: Dataset) -> Any:
 
     Raises UserError when the dataset cannot give it.
     """
-    parts = [_part(name, config, dataset, names) for names in [names_of(config, dataset)] for name in names]
+    names = names_of(config, dataset)
+    parts = [_part(name, config, dataset, names) for name in names]
     if not parts:
         return CONDITIONS.get("none").Config()
     return parts[0] if len(parts) == 1 else CONDITIONS.get("several").Config(parts=parts)

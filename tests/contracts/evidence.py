@@ -123,5 +123,5 @@ def of_texts(folder: Path, elsewhere: bool = False, count: int = 100, seed: int 
     painter = untrained(8, 1, None, 4, settings, condition=condition)
     features = SimpleNamespace(**vars(evidence.features), extract=lambda samples: samples.flatten(1)[:, ::4])
     dataset.manifest.fingerprint = f"{count} texts"
-    dataset.sounds = None  # type: ignore[misc]
+    dataset.sounds = None  # type: ignore[misc]  # the same
     return replace(evidence, painter=painter, features=features, asked_places=evidence.real_places)

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 
-from allaprima.evaluation.judge import most_places, train_classifier
 from allaprima.evaluation.material import Material
 from allaprima.evaluation.metrics import Figure, NotMeasuredError
 from allaprima.evaluation.metrics._classes import ACCURACY, F1, RECALL, Answers, by_chance, figures, scores
-from allaprima.evaluation.small import small_pictures
 from allaprima.evaluation.told import Column, told_columns
 
 GROUP = "What was asked"
@@ -35,14 +34,10 @@ def measure(material: Material) -> Iterator[Figure]:
 
 
 def _measured(material: Material, asked_places: np.ndarray, column: Column) -> Iterator[Figure]:
-    dataset = material.dataset
-    places = most_places(dataset, column.values >= 0)
-    pictures, values = small_pictures(dataset, places), column.of(places)
-    title = f"learning to see the {column.name}"
-    classifier = train_classifier(pictures, values, len(column.choices), material.device, title=title)
+    classifier, experience = column.judge(material.dataset, material.device)
 
-    def answers(asked: np.ndarray, small: object) -> Answers:
-        return Answers(column.of(asked), classifier.predict(small).argmax(1), column.choices).known()  # type: ignore[arg-type]
+    def answers(asked: np.ndarray, small: torch.Tensor) -> Answers:
+        return Answers(column.of(asked), classifier.predict(small).argmax(1), column.choices).known()
 
     fake, real = answers(asked_places, material.fake_small), answers(material.real_places, material.real_small)
     if not len(fake):
@@ -65,6 +60,6 @@ def _measured(material: Material, asked_places: np.ndarray, column: Column) -> I
         ceiling=scores(real) if len(real) else {},
         seed=material.seed,
         features=f"classifier {of}: {len(column.choices)} values",
-        note=f"asked as {material.split} pictures are described; the classifier has learned from {len(places):,} training "
+        note=f"asked as {material.split} pictures are described; the classifier has learned from {experience:,} training "
         "pictures; floor: the same samples asked for in another order; ceiling: held-out pictures and their own values",
     )

@@ -17,6 +17,7 @@ from allaprima.evaluation.dual import DualEncoder
 from allaprima.evaluation.judge import most_places
 from allaprima.evaluation.material import Material
 from allaprima.evaluation.metrics import Figure, NotMeasuredError
+from allaprima.evaluation.metrics._bootstrap import interval_of_mean
 from allaprima.evaluation.metrics._sets import telling
 from allaprima.evaluation.small import small_pictures
 
@@ -44,11 +45,11 @@ def measure(material: Material) -> Iterator[Figure]:
     fake = hits(dual.pictures(material.fake_small), texts[material.asked_places], pool, known, among, material.seed)
     real = hits(dual.pictures(material.real_small), texts[material.real_places], pool, known, among, material.seed)
     value = float(fake.mean())
-    spread = 1.96 * float(fake.std() / len(fake) ** 0.5)
+    between = interval_of_mean(torch.from_numpy(fake), material.seed, FIGURES[0])
     yield Figure(
         name=FIGURES[0],
         value=value,
-        interval=telling((max(0.0, value - spread), min(1.0, value + spread)), len(fake)),
+        interval=telling(between, len(fake)),
         better="higher",
         meaning=f"Share of samples whose own text a judge picks among {among}.",
         note=f"texts of the {material.split} split, {len(pool):,} different ones; the judge has learned from {len(places):,} "

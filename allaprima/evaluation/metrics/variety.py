@@ -16,6 +16,7 @@ from allaprima.core.seeds import numpy_stream
 from allaprima.evaluation.asking import asked_at
 from allaprima.evaluation.material import Material
 from allaprima.evaluation.metrics import Figure, NotMeasuredError
+from allaprima.evaluation.metrics._bootstrap import interval_of_mean
 from allaprima.evaluation.metrics._sets import telling
 
 GROUP = "What was asked"
@@ -41,11 +42,11 @@ def measure(material: Material) -> Iterator[Figure]:
     seen = material.features.extract(dataset.domain.to_tensor(painted))
     each = _within(seen, np.arange(len(places)).repeat(NUM_SAMPLES))
     value, ceiling = float(each.mean()), float(real.mean())
-    spread = 1.96 * float(each.std() / max(1, len(each)) ** 0.5)
+    between = interval_of_mean(torch.from_numpy(each), material.seed, FIGURES[0])
     yield Figure(
         name=FIGURES[0],
         value=value,
-        interval=telling((max(0.0, value - spread), value + spread), len(each)),
+        interval=telling(between, len(each)),
         better="neither",
         meaning="Mean distance between samples of one wish.",
         note=f"{NUM_SAMPLES} samples of each of {len(places)} held-out wishes: {value / max(ceiling, 1e-9):.2f} of what real "

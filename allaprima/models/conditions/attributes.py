@@ -17,6 +17,7 @@ from torch import nn
 from allaprima.core.config import Component
 from allaprima.core.config import Config as Settings
 from allaprima.core.errors import UserError, suggest
+from allaprima.models.blocks import as_embedded
 
 MOST_CHOICES = 64
 MOST_FLAGS = 64  # of columns of lists, the most frequent
@@ -140,10 +141,10 @@ class Record(dict[str, Any]):
 
 
 class Scaled(nn.Module):
-    """``[N, E]`` → the same at length √E, as an embedding's rows are."""
+    """``as_embedded`` as a layer."""
 
     def forward(self, y: torch.Tensor) -> torch.Tensor:
-        return nn.functional.normalize(y.float(), dim=1) * y.shape[1] ** 0.5
+        return as_embedded(y)
 
 
 def parse_attributes(words: Iterable[str]) -> dict[str, Any]:

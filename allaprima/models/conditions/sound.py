@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from allaprima.core.config import Component
 from allaprima.core.errors import UserError
+from allaprima.models.blocks import as_embedded
 from allaprima.models.sound import decode, log_mel
 
 LEVELS = 255
@@ -94,9 +95,7 @@ class Ear(nn.Module):
         x = prepared.view(-1, *self.grid)
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = F.leaky_relu(norm(conv(x)), 0.2)
-        y = self.last(x.flatten(1)).float()
-        # as long as an embedding's rows are, whatever was heard
-        return F.normalize(y, dim=1) * y.shape[1] ** 0.5
+        return as_embedded(self.last(x.flatten(1)))
 
 
 def packed(row: torch.Tensor) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+
+from allaprima.models.blocks import as_embedded
 
 
 class Projection(nn.Module):
@@ -21,5 +22,4 @@ class Projection(nn.Module):
         nn.init.zeros_(self.first.bias)
 
     def forward(self, prepared: torch.Tensor) -> torch.Tensor:
-        y = self.second(torch.tanh(self.first(prepared)))
-        return F.normalize(y.float(), dim=1) * y.shape[1] ** 0.5
+        return as_embedded(self.second(torch.tanh(self.first(prepared))))

@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from allaprima.core.config import Component
-from allaprima.models.blocks import scale_init
+from allaprima.models.blocks import as_embedded, scale_init
 
 MOST_CHARACTERS = 2_000  # of a text; what follows is not read
 FEWEST_OF_A_WORD = 2  # captions: a word that occurs once cannot be told from the rest of its picture
@@ -159,4 +159,4 @@ class Reader(nn.Module):
         share = weights / weights.sum(1, keepdim=True).clamp_min(1e-6)
         together = torch.cat([(alone * there).sum(1) / there.sum(1).clamp_min(1).sqrt(), (near * share).sum(1)], dim=1)
         y = self.second(F.leaky_relu(self.first(together), 0.2))
-        return F.normalize(y.float(), dim=1) * y.shape[1] ** 0.5
+        return as_embedded(y)
