@@ -83,3 +83,13 @@ def test_each_value_moves_the_embedding() -> None:
     nothing, red, blue = net(CONFIG.prepare([None, {"colour": "red"}, {"colour": "blue"}]))
     assert (red - blue).norm() > 0.1
     assert (red - nothing).norm() > 0.1
+
+
+def test_a_record_with_a_value_that_training_never_had_leaves_it_out_where_a_wish_is_refused() -> None:
+    strange = {**RECORDS[0], "colour": "octarine", "size": "huge", "signed": "perhaps"}
+    row = CONFIG.prepare([Record(strange)])[0]
+    pieces = dict(zip([one.name for one in CONFIG.known], row.split([one.size for one in CONFIG.known]), strict=True))
+    assert not any(pieces[name].any() for name in ("colour", "size", "signed"))
+    assert pieces["tags=old"].tolist() == [1, 1]
+    with pytest.raises(UserError, match="'colour' cannot be 'octarine'"):
+        CONFIG.prepare([{"colour": "octarine"}])

@@ -50,6 +50,14 @@ class Attribute(Settings):
             return [*(float(choice == str(value)) for choice in self.choices), 1.0]
         return [self._flag(value) if self.kind == "flag" else self._number(value), 1.0]
 
+    def takes(self, value: Any) -> bool:
+        """Whether ``columns`` would take the value."""
+        try:
+            self.columns(value)
+        except UserError:
+            return False
+        return True
+
     def _flag(self, value: Any) -> float:
         word = str(value).lower()
         if word in TRUE or word in FALSE:
@@ -130,14 +138,19 @@ class Config(Component):
         lists = {name for name, one in value.items() if isinstance(one, list)}
         # a list that does not hold a word denies it; where there is no list, nothing is known
         denied = {name: False for name in names if name.partition("=")[0] in lists}
-        return [number for one in self.known for number in one.columns((denied | flat).get(one.name))]
+        said = denied | flat
+        if isinstance(value, Record):
+            said = {one.name: said.get(one.name) for one in self.known if one.takes(said.get(one.name))}
+        return [number for one in self.known for number in one.columns(said.get(one.name))]
 
     def build(self, width: int) -> nn.Module:
         return nn.Sequential(nn.Linear(self.size, 2 * width), nn.LeakyReLU(0.2), nn.Linear(2 * width, width), Scaled())
 
 
 class Record(dict[str, Any]):
-    """What a dataset knows of a picture: a name that is no attribute is just another column there, in a wish a mistake."""
+    """What a dataset knows of a picture. A name that is no attribute is just another column there, and a value that no training
+    picture had is left out; in a wish both are mistakes.
+    """
 
 
 class Scaled(nn.Module):
