@@ -4,8 +4,8 @@ The mean distance between samples of one wish on the report's features, beside t
 the column ``group`` where the records have one, else of one class. (The intra-class distances of Zhao et al. 2019 and Casanova
 et al. 2021, with a group in place of a class.)
 
-A picture's whole text may ask for less than its group holds ("altar of stone"), and samples that follow it must then be more alike.
-So a second figure asks for a group itself, in the words that the texts of all its training pictures share ("altar").
+A picture's whole text may ask for less than its group holds ("altar of stone"), and samples that follow it must then be more
+alike. So a second figure asks for a group itself, in the words that the texts of all its training pictures share ("altar").
 """
 
 from __future__ import annotations
