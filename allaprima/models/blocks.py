@@ -96,7 +96,7 @@ class Modulation(nn.Linear):
         nn.init.normal_(self.weight, std=0.2 * style_dim**-0.5)
         nn.init.zeros_(self.bias)
 
-    def forward(self, x: torch.Tensor, style: torch.Tensor) -> torch.Tensor:  # type: ignore[override]  # of two
+    def forward(self, x: torch.Tensor, style: torch.Tensor) -> torch.Tensor:  # type: ignore[override]  # it takes the style too; a Linear's own weights keep their names in bundles
         # [N, 2C] → scale and shift [N, C, 1, …]
         scale, shift = super().forward(style).view(len(x), -1, *[1] * (x.dim() - 2)).to(x.dtype).chunk(2, dim=1)
         return torch.addcmul(shift, x, scale + 1)

@@ -28,6 +28,5 @@ def test_texts_with_nothing_in_common_name_no_group() -> None:
 
 def test_variety_is_the_mean_distance_within_groups_of_two_or_more() -> None:
     features = torch.tensor([[0.0], [2.0], [5.0], [7.0], [8.0]])
-    groups = np.array([0, 0, 1, -1, -1])
-    assert _within(features, groups).tolist() == [1.0, 2.0]
-    assert _within(features, groups, leave_out=-1).tolist() == [2.0]
+    groups = np.array([0, 0, 1, 2, 2])
+    assert _within(features, groups).tolist() == [2.0, 1.0]

@@ -53,18 +53,15 @@ def measure(material: Material) -> Iterator[Figure]:
 
 def _by_group(material: Material, groups: np.ndarray, of_real: np.ndarray) -> Iterator[Figure]:
     words = _shared_words(material, groups)
-    there = [
-        group
-        for group, count in zip(*np.unique(of_real, return_counts=True), strict=True)
-        if count >= FEWEST_OF_A_GROUP
-    ]
-    named = [group for group in there if words.get(group)][:NUM_WISHES]
+    found, counts = np.unique(of_real, return_counts=True)
+    named = [group for group in found[counts >= FEWEST_OF_A_GROUP] if words.get(group)][:NUM_WISHES]
     if not named:
         return  # texts that say nothing of the group: there is no wish to ask
     painter: Any = material.painter  # one that follows texts is a bundle
     texts = [words[group] for group in named for _ in range(NUM_SAMPLES)]
     each = _varieties(material, painter.asked(len(texts), material.seed, text=texts), len(named))
-    real = _within(material.real, np.where(np.isin(of_real, named), of_real, -1), leave_out=-1)
+    same = np.isin(of_real, named)
+    real = _within(material.real[torch.from_numpy(same)], of_real[same])
     what = f"{NUM_SAMPLES} samples of each of {len(named)} groups, asked for in the words that all its texts share"
     yield _figure(material, FIGURES[1], what, each, float(real.mean()))
 
@@ -111,11 +108,11 @@ def _shared_words(material: Material, groups: np.ndarray) -> dict[int, str]:
     return {group: " ".join(words) for group, words in shared.items()}
 
 
-def _within(features: torch.Tensor, groups: np.ndarray, leave_out: int | None = None) -> np.ndarray:
+def _within(features: torch.Tensor, groups: np.ndarray) -> np.ndarray:
     """The mean distance within each group of two or more."""
     found = []
     for group in np.unique(groups):
         members = features[torch.from_numpy(np.flatnonzero(groups == group))].double()
-        if len(members) >= FEWEST_OF_A_GROUP and group != leave_out:
+        if len(members) >= FEWEST_OF_A_GROUP:
             found.append(float(torch.pdist(members).mean()))
     return np.array(found)
