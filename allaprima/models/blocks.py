@@ -88,20 +88,6 @@ def downsample(x: torch.Tensor) -> torch.Tensor:
     return pools[x.dim()](x, 2)
 
 
-class Modulation(nn.Linear):
-    """A style vector ``[N, S]`` scales and shifts each channel of ``[N, C, *s]`` (FiLM, Perez et al. 2018)."""
-
-    def __init__(self, style_dim: int, width: int) -> None:
-        super().__init__(style_dim, 2 * width)
-        nn.init.normal_(self.weight, std=0.2 * style_dim**-0.5)
-        nn.init.zeros_(self.bias)
-
-    def forward(self, x: torch.Tensor, style: torch.Tensor) -> torch.Tensor:  # type: ignore[override]  # it takes the style too; a Linear's own weights keep their names in bundles
-        # [N, 2C] → scale and shift [N, C, 1, …]
-        scale, shift = super().forward(style).view(len(x), -1, *[1] * (x.dim() - 2)).to(x.dtype).chunk(2, dim=1)
-        return torch.addcmul(shift, x, scale + 1)
-
-
 class ResidualBlock(nn.Module):
     """x + conv(act(norm(conv(act(norm(x)))))), 3×3, optionally modulated per channel by a style vector.
 
@@ -117,16 +103,21 @@ class ResidualBlock(nn.Module):
         self.act1, self.act2 = activation(act), activation(act)
         self.conv1 = CONV[dims](width, width, 3, padding=1, bias=True)
         self.conv2 = CONV[dims](width, width, 3, padding=1, bias=False)
-        self.style = Modulation(style_dim, width) if style_dim else None
+        self.style = nn.Linear(style_dim, 2 * width) if style_dim else None
         scale_init(self.conv1, blocks**-0.25)
         nn.init.zeros_(self.conv2.weight)  # type: ignore[arg-type]  # a convolution has it
+        if self.style is not None:
+            nn.init.normal_(self.style.weight, std=0.2 * style_dim**-0.5)
+            nn.init.zeros_(self.style.bias)
 
     def forward(self, x: torch.Tensor, style: torch.Tensor | None = None) -> torch.Tensor:
         """``[N, C, *s]`` (and style ``[N, S]``) → ``[N, C, *s]``."""
         h = self.conv1(self.act1(self.norm1(x)))
         h = self.norm2(h)
         if self.style is not None and style is not None:
-            h = self.style(h, style)
+            # [N, 2C] → scale and shift [N, C, 1, …] (FiLM, Perez et al. 2018)
+            scale, shift = self.style(style).view(len(x), -1, *[1] * (x.dim() - 2)).to(h.dtype).chunk(2, dim=1)
+            h = torch.addcmul(shift, h, scale + 1)
         return x + self.conv2(self.act2(h))
 
 

@@ -18,7 +18,6 @@ from allaprima.core.config import Component
 from allaprima.domains import Shape
 from allaprima.models.blocks import (
     Activation,
-    Modulation,
     Normalisation,
     Pyramid,
     ResidualBlock,
@@ -63,28 +62,19 @@ def trunk_widths(width: int, max_width: int, grids: int) -> list[int]:
 
 
 class Stage(nn.Module):
-    """One grid: doubled from the one before (the first is not), normalised, activated, refined by its blocks.
+    """One grid: doubled from the one before (the first is not), normalised, activated, refined by its blocks."""
 
-    ``modulated``: a stage without blocks, which the style would not reach otherwise, is modulated itself.
-    """
-
-    def __init__(
-        self, config: Config, dims: int, before: int, width: int, depth: int, blocks: int, modulated: bool
-    ) -> None:
+    def __init__(self, config: Config, dims: int, before: int, width: int, depth: int, blocks: int) -> None:
         super().__init__()
         norm, act = config.normalisation, config.activation
         self.up = doubling(before, width, dims, bias=norm == "none") if before else nn.Identity()
         self.norm, self.act = normalisation(norm, width, dims), activation(act)
-        self.style = Modulation(config.style_dim, width) if modulated and not depth else None
         self.blocks = nn.ModuleList(
             ResidualBlock(width, dims, act, norm, blocks, config.style_dim) for _ in range(depth)
         )
 
     def forward(self, x: torch.Tensor, style: torch.Tensor | None) -> torch.Tensor:
-        x = self.norm(self.up(x))
-        if self.style is not None and style is not None:
-            x = self.style(x, style)
-        x = self.act(x)
+        x = self.act(self.norm(self.up(x)))
         for block in self.blocks:
             x = block(x, style)
         return x
@@ -105,10 +95,9 @@ class Generator(nn.Module):
         inputs = latent_dim + condition_dim
         self.dense = nn.Linear(inputs, math.prod(self.first), bias=config.normalisation == "none")
         style, act = config.style_dim, activation(config.activation)
-        modulated = bool(style and condition_dim)  # what is asked for reaches every stage
         self.style = nn.Sequential(nn.Linear(inputs, style), act) if style else None
         self.stages = nn.ModuleList(
-            Stage(config, dims, before, width, config.depth * (grid < len(trunk)), config.depth * len(trunk), modulated)
+            Stage(config, dims, before, width, config.depth * (grid < len(trunk)), config.depth * len(trunk))
             for grid, (before, width) in enumerate(zip([0, *widths], widths, strict=False))
         )
         self.to_picture = doubling(widths[-1], shape.channels, dims, bias=True)
