@@ -52,13 +52,17 @@ class ImageDomain:
 
     def to_array(self, samples: torch.Tensor) -> np.ndarray:
         """float ``[N,C,H,W]`` in [-1, 1] → uint8 ``[N,H,W,C]``; values outside are clipped."""
-        unit = samples.detach().float().add(1).div(2).clamp(0, 1)
+        return self.to_stored(samples.detach()).cpu().numpy()
+
+    def to_stored(self, samples: torch.Tensor) -> torch.Tensor:
+        """The same as a tensor where it is: nothing but torch's arithmetic, so that it can be a part of an exported graph."""
+        unit = samples.float().add(1).div(2).clamp(0, 1)
         if self.shape.channels == 4:
             alpha = unit[:, 3:]
             colours = (unit[:, :3] / alpha.clamp_min(1e-6)).clamp(0, 1) * (alpha > 1 / 255)
             unit = torch.cat([colours, alpha], dim=1)
         # float32 [N,C,H,W] in [0,1] → uint8 [N,H,W,C]
-        return unit.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        return unit.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
     def to_pictures(self, stored: np.ndarray) -> list[Image.Image]:
         """uint8 ``[N,H,W,C]`` → one PIL picture each, of mode L, RGB or RGBA."""

@@ -116,7 +116,9 @@ class ResidualBlock(nn.Module):
         h = self.norm2(h)
         if self.style is not None and style is not None:
             # [N, 2C] → scale and shift [N, C, 1, …] (FiLM, Perez et al. 2018)
-            scale, shift = self.style(style).view(len(x), -1, *[1] * (x.dim() - 2)).to(h.dtype).chunk(2, dim=1)
+            scale, shift = (
+                self.style(style).view(-1, self.style.out_features, *[1] * (x.dim() - 2)).to(h.dtype).chunk(2, dim=1)
+            )
             h = torch.addcmul(shift, h, scale + 1)
         return x + self.conv2(self.act2(h))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from allaprima.core import cache
 from allaprima.core.errors import UserError
 from allaprima.core.files import claim_folder
 from allaprima.models.pretrained import Weights, _weights
@@ -244,7 +245,7 @@ def test_the_cache_is_where_the_platform_keeps_them(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("LOCALAPPDATA", raising=False)
     found = {}
     for platform in ("linux", "darwin", "win32"):
-        monkeypatch.setattr(_weights.sys, "platform", platform)
+        monkeypatch.setattr(cache.sys, "platform", platform)
         found[platform] = cache_folder().relative_to(tmp_path).as_posix()
     assert found == {
         "linux": "xdg/allaprima/weights",

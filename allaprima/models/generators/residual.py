@@ -8,7 +8,7 @@ where they are cheap; each is modulated by the latent (FiLM, Perez et al. 2018).
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import torch
 from pydantic import Field
@@ -61,10 +61,23 @@ def trunk_widths(width: int, max_width: int, grids: int) -> list[int]:
     return [min(max_width, width * 2**i) for i in reversed(range(grids))]
 
 
+class StageSettings(Protocol):
+    """What a stage reads of a generator's settings."""
+
+    @property
+    def activation(self) -> Activation: ...
+
+    @property
+    def normalisation(self) -> Normalisation: ...
+
+    @property
+    def style_dim(self) -> int: ...
+
+
 class Stage(nn.Module):
     """One grid: doubled from the one before (the first is not), normalised, activated, refined by its blocks."""
 
-    def __init__(self, config: Config, dims: int, before: int, width: int, depth: int, blocks: int) -> None:
+    def __init__(self, config: StageSettings, dims: int, before: int, width: int, depth: int, blocks: int) -> None:
         super().__init__()
         norm, act = config.normalisation, config.activation
         self.up = doubling(before, width, dims, bias=norm == "none") if before else nn.Identity()

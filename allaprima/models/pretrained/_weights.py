@@ -13,7 +13,6 @@ import hashlib
 import http.client
 import math
 import os
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from urllib.parse import urlsplit
 
 import torch
 
+from allaprima.core import cache
 from allaprima.core.errors import UserError
 from allaprima.core.files import claim_folder, new_file, plain_disk_errors, sha256_file, sweep_partial
 from allaprima.core.progress import progress
@@ -86,21 +86,8 @@ def read(path: Path) -> dict[str, torch.Tensor]:
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: ``weights`` in ``ALLAPRIMA_CACHE``, or in ``allaprima`` of the platform's cache folder."""
-    named = os.environ.get("ALLAPRIMA_CACHE")
-    if named:
-        return Path(named).expanduser() / "weights"
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = _unix_cache()
-    return base / "allaprima" / "weights"
-
-
-def _unix_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    """Where downloads are kept."""
+    return cache.folder("weights")
 
 
 def _named(path: Path, pinned: Sequence[PinnedFile], words: Words) -> Path:
@@ -131,7 +118,7 @@ def _places(pinned: PinnedFile) -> Iterator[Path]:
     if not pinned.repository:
         yield Path(torch.hub.get_dir()) / "checkpoints" / published_as
         return
-    home = os.environ.get("HF_HOME") or _unix_cache() / "huggingface"
+    home = os.environ.get("HF_HOME") or cache.unix() / "huggingface"
     hub = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
     folder = hub / f"models--{pinned.repository.replace('/', '--')}"
     yield folder / "blobs" / pinned.sha256  # the hub's cache names a large file by its hash

@@ -78,7 +78,7 @@ class Flow(Prior):
     def forward(self, noise: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         x, step = noise, 1 / self.config.steps
         for place in range(self.config.steps):
-            t = torch.full((len(x), 1), place * step, dtype=x.dtype, device=x.device)
+            t = x.new_full((x.shape[0], 1), place * step)  # not len(x): an export would take it for a constant
             half = x + 0.5 * step * self.velocity(x, t, y)
             x = x + step * self.velocity(half, t + 0.5 * step, y)
         return self.centre + self.scale * x

@@ -94,10 +94,12 @@ class MixtureFlow(Prior):
     def weights_of(self, y: torch.Tensor) -> torch.Tensor:
         """πₖ for conditions ``[N, condition_dim]``: a class's own; between two classes, something between."""
         if len(self.classes) == 1:
-            return self.weights.expand(len(y), -1)
-        apart = torch.pdist(self.classes).clamp_min(1e-6).min()
-        distances = torch.cdist(y.float(), self.classes) / (NEAR * apart)
-        return (-0.5 * distances.square()).softmax(1) @ self.weights
+            return self.weights.expand(y.shape[0], -1)  # not len(y): an export would take it for a constant
+        # written out, for torch.cdist and pdist have no place in an exported graph
+        between = (self.classes[:, None] - self.classes).square().sum(2)
+        apart = between.fill_diagonal_(torch.inf).min().clamp_min(1e-12)
+        distances = (y.float()[:, None] - self.classes).square().sum(2) / (NEAR**2 * apart)
+        return (-0.5 * distances).softmax(1) @ self.weights
 
     @torch.no_grad()
     def fit(self, posteriors: Posteriors, seed: int) -> None:

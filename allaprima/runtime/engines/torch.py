@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 
 from allaprima.bundle.bundle import Bundle
 from allaprima.core.device import has_fast_bf16
+from allaprima.runtime.engines._folding import folded
 
 
 class TorchPainter:
-    """The generator in one precision. ``z``, ``y`` float32 ``[N, …]`` → float32 ``[N, C, *spatial]``, on the CPU."""
+    """The generator in one precision. ``z``, ``y`` float32 ``[N, …]`` → uint8 ``[N, *spatial, C]``."""
 
     def __init__(self, bundle: Bundle, dtype: torch.dtype) -> None:
         self.name = f"torch {bundle.device.type} {'bf16' if dtype is torch.bfloat16 else 'fp32'}"
         self._device, self._dtype = bundle.device, dtype
+        self._domain = bundle.domain
         layout = torch.channels_last if len(bundle.domain.shape.spatial) == 2 else torch.preserve_format
-        # The bundle keeps its own float32 weights: they are the reference.
-        self._net = copy.deepcopy(bundle.generator).to(dtype=dtype, memory_format=layout)  # type: ignore[call-overload]  # not in the stub
+        self._net = folded(bundle.generator).to(dtype=dtype, memory_format=layout)  # type: ignore[call-overload]  # not in the stub
 
     @torch.inference_mode()
-    def __call__(self, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        made: torch.Tensor = self._net(z.to(self._device, self._dtype), y.to(self._device, self._dtype))
-        return made.float().cpu()
+    def __call__(self, z: torch.Tensor, y: torch.Tensor) -> np.ndarray:
+        made = self._net(z.to(self._device, self._dtype), y.to(self._device, self._dtype))
+        array: np.ndarray = self._domain.to_array(made)
+        return array
 
 
 def painters(bundle: Bundle) -> Iterator[TorchPainter]:
