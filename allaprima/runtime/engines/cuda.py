@@ -60,7 +60,7 @@ class CudaPainter:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             pictures = self._domain.to_stored(self._net(*given))
-        return self._recorded.setdefault(len(z), Recorded(graph, *given, pictures))
+        return self._recorded.setdefault(len(z), Recorded(graph, given[0], given[1], pictures))
 
 
 def painters(bundle: Bundle) -> Iterator[CudaPainter]:

@@ -41,7 +41,7 @@ def quantise(bundle: Bundle, path: Path) -> None:
     except ImportError:
         raise missing("onnx and onnxruntime") from None
 
-    class Reader(CalibrationDataReader):  # type: ignore[misc]  # untyped
+    class Reader(CalibrationDataReader):
         def __init__(self) -> None:
             asked = bundle.asked(CALIBRATED_ON)
             z, y = bundle.latents(CALIBRATED_ON, asked=asked), bundle.embed(asked).y
