@@ -20,8 +20,11 @@ __version__ = "0.1.0"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def load(path: str | Path, device: str = "cpu") -> Bundle:
-    """The generator of a run or bundle folder. Raises ``core.errors.UserError`` when there is none or it is damaged."""
+def load(path: str | Path, device: str = "cpu", download: bool = False) -> Bundle:
+    """The generator of a run or bundle folder, or of an id on the Hugging Face hub (``download`` allows to fetch it).
+
+    Raises ``core.errors.UserError`` when there is none or it is damaged.
+    """
     from allaprima.bundle.bundle import Bundle
 
-    return Bundle.load(path, device)
+    return Bundle.load(path, device, download)

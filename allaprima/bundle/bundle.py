@@ -47,10 +47,16 @@ class Bundle(Encodes):
         )
 
     @classmethod
-    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> Bundle:
-        """A bundle's folder, or a run's. Raises UserError when there is none, or it is damaged or newer."""
+    def load(cls, path: str | Path, device: str | torch.device = "cpu", download: bool = False) -> Bundle:
+        """A bundle's folder, a run's, or an id on the Hugging Face hub, which ``download`` allows to fetch.
+
+        Raises UserError when there is none, or it is damaged or newer.
+        """
+        from allaprima.bundle import hub
         from allaprima.bundle.files import read
 
+        if isinstance(path, str) and hub.ID.match(path) and not Path(path).exists():
+            return cls(*read(hub.fetched(path, download), device))
         return cls(*read(Path(path), device))
 
     @property

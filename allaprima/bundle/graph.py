@@ -1,7 +1,7 @@
 """A generator as one graph, from latents to the bytes of pictures, and that graph as an ONNX file.
 
-What engines and exports share: ``latents`` float32 ``[N, latent_dim]`` and, where something can be asked, ``asked`` float32
-``[N, condition_dim]`` (``Bundle.embed``) → ``pictures`` uint8 ``[N, *spatial, C]``, any N.
+What engines and exports share: ``latents`` (or ``noise``) float32 ``[N, latent_dim]`` and, where something can be asked,
+``asked`` float32 ``[N, condition_dim]`` (``Bundle.embed``) → ``pictures`` uint8 ``[N, *spatial, C]``, any N.
 
 Use: ``export(bundle, Path("cats.onnx"))``.
 """
@@ -27,20 +27,20 @@ PACKAGES = ("onnx", "onnxscript")
 
 
 class Graph(nn.Module):
-    """Copies of the bundle's nets. With ``prior`` it begins at noise, not at latents (no difference without a prior)."""
+    """Copies of the bundle's nets. With ``prior`` it begins at noise and goes through the prior, if there is one."""
 
     def __init__(self, bundle: Bundle, prior: bool = False) -> None:
         super().__init__()
         self.generator = copy.deepcopy(bundle.generator).cpu()
         self.prior = copy.deepcopy(bundle.prior).cpu() if prior and bundle.prior is not None else None
+        self.first = NOISE if prior else LATENTS
         self.domain = bundle.domain
         self.conditioned = bundle.description.condition_dim > 0
 
     @property
     def inputs(self) -> list[str]:
         """The graph's inputs, in order."""
-        first = LATENTS if self.prior is None else NOISE
-        return [first, ASKED] if self.conditioned else [first]
+        return [self.first, ASKED] if self.conditioned else [self.first]
 
     def forward(self, z: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
         if y is None:

@@ -23,6 +23,7 @@ from allaprima.data.batch import Batch
 from allaprima.domains import Shape
 from allaprima.losses.features import matching
 from allaprima.losses.texture import spectrum_distance
+from allaprima.losses.variety import mode_seeking
 from allaprima.methods import Method, Moment, asked_of, mean
 from allaprima.methods._adaptive import STEPS_BETWEEN_LOOKS
 from allaprima.methods._adversary import SHOWN, Adversary
@@ -31,6 +32,7 @@ from allaprima.methods._perceptual import Perceptual, PerceptualConfig
 from allaprima.models.generators import GENERATORS
 
 CONSTANT_UP_TO = 32  # pixels: above, the demonstration lost half of its coverage by it
+VARIED = 0.25  # of the batch
 
 
 class Config(AdversaryConfig, PerceptualConfig):
@@ -38,6 +40,8 @@ class Config(AdversaryConfig, PerceptualConfig):
 
     ``texture``: the weight of matching the spectra of small blocks (losses.texture). 10 takes the fine weave out of pictures of
     64 px that have not learned for long; things take shape later then, so it is off (``LOG.md``).
+
+    ``variety``: the weight of the mode-seeking term (losses.variety), on a part of the batch.
 
     ``head_start``: the share of the run that the discriminator learns alone, for one that begins afresh beside a generator
     that has learned already (``--from`` a bundle).
@@ -65,6 +69,7 @@ class Config(AdversaryConfig, PerceptualConfig):
 
     generator: Annotated[Any, Choice(GENERATORS)] = "residual"
     texture: float = Field(0.0, ge=0)
+    variety: float = Field(0.0, ge=0)
     latent_dim: int = Field(64, ge=1)
     condition_dim: int = Field(32, ge=1)
     head_start: float = Field(0.0, ge=0, lt=1)
@@ -159,6 +164,12 @@ class Gan(Method):
             self._painted.append(Painted(z, fake, real_score))
         return losses
 
+    def _mode_seeking(self, z: torch.Tensor, fake: torch.Tensor, asked: torch.Tensor, moment: Moment) -> torch.Tensor:
+        """Of a part of the batch, painted once more from other latents."""
+        part = slice(0, max(1, round(len(z) * VARIED)))
+        other = torch.randn(z[part].shape, generator=moment.random, device=z.device)
+        return mode_seeking(z[part], other, fake[part], self._paint(other, asked[part]))
+
     def _generator(self, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
         asked = asked_of(batch)
         painted = self._painted.popleft() if self._painted else self._unprepared(batch, moment)
@@ -170,4 +181,6 @@ class Gan(Method):
             losses["perceptual"] = self.config.perceptual * mean(matching(target, self.perceptual.maps(fake)))
         if self.config.texture:
             losses["texture"] = self.config.texture * spectrum_distance(batch.samples, fake, moment.random)
+        if self.config.variety and self.condition_dim:
+            losses["variety"] = self.config.variety * mean(self._mode_seeking(painted.z, fake, asked, moment))
         return losses

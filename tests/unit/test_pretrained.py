@@ -132,7 +132,7 @@ def test_missing_weights_are_told_with_the_settings_that_help(changes: dict[str,
 
 def test_another_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "w.pth").write_bytes(b"something else")
-    with pytest.raises(UserError, match="holds other weights"):
+    with pytest.raises(UserError, match="is another file than"):
         Frozen("clip", RGB, Weights(tmp_path / "w.pth"))
 
 

@@ -24,6 +24,7 @@ class Words:
     download: str = "--download"
     file: str = "--weights FILE"
     instead: str = "or choose --features domain, which needs none"
+    missing: str = "The weights for '{}' features are not on this machine"
 
 
 @dataclass(frozen=True)

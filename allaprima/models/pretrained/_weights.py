@@ -65,7 +65,7 @@ def find(feature: str, pinned: Sequence[PinnedFile], weights: Weights) -> Path:
     if not weights.download:
         damaged = f"; '{kept}' is damaged" if kept.exists() else ""
         raise UserError(
-            f"The weights for '{feature}' features are not on this machine: {first.describe()}{damaged}",
+            f"{weights.words.missing.format(feature)}: {first.describe()}{damaged}",
             f"add {weights.words.download} to fetch them from {urlsplit(first.url).hostname}, or name a copy with "
             f"{weights.words.file}, {weights.words.instead}",
         )
@@ -94,7 +94,7 @@ def _named(path: Path, pinned: Sequence[PinnedFile], words: Words) -> Path:
     wanted = " or ".join(one.describe() for one in pinned)
     remedy = f"say {words.file} with the file {wanted}, from {pinned[0].url}; or leave it out and add {words.download}"
     if path.is_dir():
-        raise UserError(f"'{path}' is a folder, not a file of weights", remedy)
+        raise UserError(f"'{path}' is a folder, not a file", remedy)
     try:
         size, digest = path.stat().st_size, sha256_file(path)
     except FileNotFoundError:
@@ -105,7 +105,7 @@ def _named(path: Path, pinned: Sequence[PinnedFile], words: Words) -> Path:
         return path
     short = f" It holds {size / MEGABYTE:,.1f} MB: was it cut short?" if size < pinned[0].num_bytes else ""
     raise UserError(
-        f"'{path}' holds other weights than {wanted}: its SHA-256 begins with {digest[:8]}, not "
+        f"'{path}' is another file than {wanted}: its SHA-256 begins with {digest[:8]}, not "
         f"{pinned[0].sha256[:8]}.{short}",
         remedy,
     )

@@ -97,7 +97,8 @@ class MixtureFlow(Prior):
             return self.weights.expand(y.shape[0], -1)  # not len(y): an export would take it for a constant
         # written out, for torch.cdist and pdist have no place in an exported graph
         between = (self.classes[:, None] - self.classes).square().sum(2)
-        apart = between.fill_diagonal_(torch.inf).min().clamp_min(1e-12)
+        same = torch.eye(len(self.classes), device=between.device)
+        apart = (between + same * between.max()).min().clamp_min(1e-12)
         distances = (y.float()[:, None] - self.classes).square().sum(2) / (NEAR**2 * apart)
         return (-0.5 * distances).softmax(1) @ self.weights
 

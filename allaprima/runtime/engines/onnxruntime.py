@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from allaprima.bundle.bundle import Bundle
-from allaprima.bundle.graph import ASKED, LATENTS
+from allaprima.bundle.graph import ASKED, LATENTS, NOISE
 from allaprima.runtime.engines._converted import converted, missing
 
 
@@ -31,7 +31,7 @@ class OnnxRuntimePainter:
         self._inputs = [one.name for one in self._session.get_inputs()]
 
     def __call__(self, z: torch.Tensor, y: torch.Tensor) -> np.ndarray:
-        given = {LATENTS: z, ASKED: y}
+        given = {LATENTS: z, NOISE: z, ASKED: y}
         pictures: np.ndarray = self._session.run(None, {name: given[name].numpy() for name in self._inputs})[0]
         return pictures
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from allaprima.bundle.bundle import Bundle
-from allaprima.bundle.graph import ASKED, LATENTS
+from allaprima.bundle.graph import ASKED, LATENTS, NOISE
 from allaprima.core.device import has_fast_bf16
 from allaprima.runtime.engines._converted import converted, missing
 
@@ -28,7 +28,8 @@ class OpenVinoPainter:
             raise missing("openvino") from None
         self.name = name
         self._core = openvino.Core()
-        self._model = self._core.read_model(path.read_bytes())
+        # an ONNX file lies in a folder that may go; OpenVINO's own form is two files, which it finds by their path
+        self._model = self._core.read_model(path.read_bytes() if path.suffix == ".onnx" else path)
         self._settings = {
             "INFERENCE_PRECISION_HINT": precision,
             "PERFORMANCE_HINT": "LATENCY",
@@ -38,7 +39,7 @@ class OpenVinoPainter:
 
     def __call__(self, z: torch.Tensor, y: torch.Tensor) -> np.ndarray:
         request = self._requests.get(len(z)) or self._compile(len(z))
-        given = {LATENTS: z, ASKED: y}
+        given = {LATENTS: z, NOISE: z, ASKED: y}
         inputs = {one.any_name: given[one.any_name].numpy() for one in request.model_inputs}
         made = request.infer(inputs, share_inputs=True, share_outputs=True)
         return np.array(made[0])  # the request's own memory is painted over by the next frame

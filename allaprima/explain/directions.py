@@ -1,0 +1,63 @@
+"""Which ways of moving the noise change a picture the most: principal components of the generator's early activations.
+
+The activations of samples are decomposed, and the noise is regressed on the components' scores (GANSpace, Härkönen et al. 2020,
+section 3.2, for generators without a mapping network).
+
+Use: ``directions = principal(bundle); moved = noise + 3 * directions[0]``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
+
+from allaprima.bundle.bundle import Bundle
+
+NUM_DIRECTIONS = 8
+NUM_SAMPLES = 512
+_known: WeakKeyDictionary[Bundle, torch.Tensor] = WeakKeyDictionary()
+
+
+def principal(bundle: Bundle) -> torch.Tensor:
+    """float32 ``[K, latent_dim]``, K up to 8: directions of length 1, orthogonal to each other, the strongest first.
+
+    The same for the same weights. N(0, I) has the standard deviation 1 along each: 3 is far out.
+    """
+    if bundle not in _known:
+        _known[bundle] = _principal(bundle)
+    return _known[bundle]
+
+
+@torch.no_grad()
+def _principal(bundle: Bundle) -> torch.Tensor:
+    noise = bundle.noise(NUM_SAMPLES, seed=0)
+    asked = bundle.asked(NUM_SAMPLES)
+    early = _early(bundle.generator)
+    seen: list[torch.Tensor] = []
+    hook = early.register_forward_hook(lambda _net, _given, made: seen.append(made.detach().float().flatten(1).cpu()))
+    try:
+        bundle.decode(bundle.from_noise(noise, asked), asked)
+    finally:
+        hook.remove()
+    activations = torch.cat(seen)[:NUM_SAMPLES]
+    activations = activations - activations.mean(0)
+    count = min(NUM_DIRECTIONS, bundle.description.latent_dim)
+    # few samples, many activations: the scores are the left singular vectors of the samples' Gram matrix
+    _, vectors = torch.linalg.eigh((activations @ activations.T).double())
+    scores = vectors.flip(1)[:, :count]
+    slopes = torch.linalg.lstsq(scores, noise.double()).solution  # [K, latent_dim]
+    # orthogonal, the stronger ones first: two sliders never undo each other
+    basis, upper = torch.linalg.qr(slopes.T)
+    return (basis * upper.diagonal().sign()).T.float().contiguous()
+
+
+def _early(generator: Any) -> nn.Module:
+    """The first convolution that doubles the grid, else the first one."""
+    convolutions = [layer for layer in generator.modules() if isinstance(layer, _ConvNd)]
+    doublings = [layer for layer in convolutions if layer.transposed or math.prod(layer.stride) > 1]
+    return (doublings or convolutions)[0]
