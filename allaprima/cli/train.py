@@ -21,6 +21,9 @@ def train(
     images: Annotated[str | None, typer.Option(help="Budget in images shown, such as 400k or 2M.")] = None,
     seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
     size: Annotated[str, typer.Option(help="Pixels, where a source is prepared first: 64 or 96x64.")] = "64",
+    live: Annotated[
+        int | None, typer.Option(help="256, 512 or 1024: a generator that is quick to paint at that size.")
+    ] = None,
     begin_from: Annotated[
         Path | None,
         typer.Option("--from", help="A run or bundle to fine-tune: its nets and weights are the beginning."),
@@ -35,10 +38,10 @@ def train(
     from allaprima.training import command
 
     base = config_of(recipe) if recipe is not None else None
-    changes = command.as_changes(method, minutes, images, seed, change or [], condition)
+    changes = command.as_changes(method, minutes, images, seed, change or [], condition, live)
     if dry_run:
         typer.echo(command.dry_run(run, changes, base, begin_from), nl=False)
         return
-    outcome = command.train(dataset, run, size, changes, typer.echo, base, begin_from, began)
+    outcome = command.train(dataset, run, size, changes, typer.echo, base, begin_from, began, live)
     if outcome.leads:
         typer.echo(command.describe(outcome, run))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,8 @@ from allaprima.training.distributed import Group, joined
 from allaprima.training.learner import check_division
 from allaprima.training.loop import Outcome, follow, train_claimed
 
+LIVE_SIZES = (256, 512, 1024)  # px
+STEM_UP_TO = 32  # px
 UNSETTLED = "# auto: chosen when the run begins, for its budget, pictures and machine, and written into run.yaml\n"
 
 
@@ -36,6 +39,7 @@ def as_changes(
     seed: int | None,
     changes: Sequence[str],
     condition: str | None = None,
+    live: int | None = None,
 ) -> list[str]:
     """The verb's options as ``key=value`` changes, before those of ``--set``."""
     if minutes is not None and images is not None:
@@ -49,7 +53,19 @@ def as_changes(
         found.append(f"seed={seed}")
     if condition is not None:
         found.append(f"condition={condition}")
+    if live is not None:
+        found += _for_live_use(live, method)
     return [*found, *changes]
+
+
+def _for_live_use(size: int, method: str | None) -> list[str]:
+    """A generator that is quick at ``size`` px, and an opponent that looks at so many pixels through a stem up to 32 px."""
+    if size not in LIVE_SIZES:
+        raise UserError(f"There is no live generator of {size} px", f"--live takes {', '.join(map(str, LIVE_SIZES))}")
+    if method == "vae":
+        return ["method.decoder=live"]
+    stem = round(math.log2(size / STEM_UP_TO))
+    return ["method.generator=live", f"method.discriminator={{name: residual, stem_levels: {stem}}}"]
 
 
 def dry_run(
@@ -74,19 +90,20 @@ def train(
     recipe: RunConfig | None = None,
     begin_from: Path | None = None,
     began: float | None = None,
+    live: int | None = None,
 ) -> Outcome:
     """Begin a run or go on with one. ``changes`` are made to the ``recipe``, else to the run that stands, else to defaults.
 
     A run that is begun with ``begin_from``, a run or a bundle, takes nets and weights from there (training.transfer).
     Processes that ``torchrun`` has started learn it together (training.distributed). A budget in minutes counts from
     ``began`` on, a moment of ``time.monotonic`` (by default now), and without the time in which a source is prepared. Raises
-    UserError before anything is written when something does not fit.
+    UserError before anything is written when something does not fit. ``live``: the pictures must have so many pixels to a side.
     """
     began = time.monotonic() if began is None else began
     with joined() as group:
         if not group.leads:
             return follow(group)
-        return _lead(source, folder, size, changes, say, recipe, begin_from, group, began)
+        return _lead(source, folder, size, changes, say, recipe, begin_from, group, began, live)
 
 
 def _lead(
@@ -99,6 +116,7 @@ def _lead(
     begin_from: Path | None,
     group: Group,
     began: float,
+    live: int | None,
 ) -> Outcome:
     standing, origin, start = runs.exists(folder), None, None
     if begin_from is not None:
@@ -109,7 +127,8 @@ def _lead(
     config, along = _asked(folder, changes, recipe, standing, origin)  # a wrong key is told before pictures are read
     check_division(config, group)
     before = time.monotonic()
-    dataset = open_or_prepare(source, size, say)
+    dataset = open_or_prepare(source, size if live is None else str(live), say)
+    _check_live(live, dataset, source)
     began += time.monotonic() - before
     if standing:
         run = _go_on(runs.open_run(folder, dataset), config, changes)
@@ -124,6 +143,15 @@ def _lead(
                 say(f"from {begin_from}: {line}")
         runs.write(run)
         return train_claimed(run, say, group=group, began=began)
+
+
+def _check_live(live: int | None, dataset: Dataset, source: str) -> None:
+    if live is not None and max(dataset.domain.shape.spatial) != live:
+        height, width = dataset.domain.shape.spatial
+        raise UserError(
+            f"'{source}' holds pictures of {width} × {height}, not of {live} px",
+            f"prepare them again with --size {live}, or leave --live out",
+        )
 
 
 def open_or_prepare(source: str, size: str, say: Callable[[str], None]) -> Dataset:

@@ -37,7 +37,7 @@ class Config(Component):
     width: int = Field(32, ge=8)
     max_width: int = Field(256, ge=8)
     depth: int = Field(1, ge=1, le=8)
-    stem_levels: int = Field(0, ge=0, le=4)
+    stem_levels: int = Field(0, ge=0, le=6)
     activation: Activation = "leaky_relu"
     normalisation: Normalisation = "none"
 

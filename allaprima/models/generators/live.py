@@ -9,8 +9,6 @@ doublings do (``models.doubling``): a constant map stays constant, whatever was 
 from __future__ import annotations
 
 import math
-from typing import ClassVar
-
 import torch
 from pydantic import Field
 from torch import nn
@@ -27,16 +25,15 @@ GROWTH = 1.5  # of the width, from a grid to the coarser one: a doubling would m
 
 
 class Config(Component):
-    """``width``: channels of the trunk's last grid, half as many more on each coarser one, up to ``max_width``.
+    """``width``: channels of the trunk's last grid, half as many more on each coarser one, up to ``max_width``; 0 chooses 64,
+    and 48 for a grid of 128 px. It is not the planner's to choose: it decides how quick a frame is.
 
     ``cell``: pixels to a side of what a cell of that grid becomes, a power of two; 0 chooses, for a grid of 64 px, of 128 px
     where pictures are larger than 256 px. ``depth``: residual blocks a grid, on grids up to ``blocks_to`` px. Others as the
     residual generator's.
     """
 
-    planned: ClassVar = ("width", "max_width")
-
-    width: int = Field(64, ge=8)
+    width: int = Field(0, ge=0)
     max_width: int = Field(256, ge=8)
     cell: int = Field(0, ge=0, le=16)
     depth: int = Field(1, ge=0, le=8)
@@ -96,7 +93,8 @@ class Generator(nn.Module):
         self.pyramid = pyramid = Pyramid(shape.spatial)
         cell = cell_of(config.cell, pyramid)
         grids = pyramid.levels - round(math.log2(cell)) + 1
-        widths = [min(config.max_width, 8 * round(config.width * GROWTH**i / 8)) for i in reversed(range(grids))]
+        last = config.width or (64 if min(pyramid.padded) // cell <= 64 else 48)
+        widths = [min(config.max_width, 8 * round(last * GROWTH**i / 8)) for i in reversed(range(grids))]
         depths = [config.depth * (min(pyramid.base) * 2**grid <= config.blocks_to) for grid in range(grids)]
         self.first = (widths[0], *pyramid.base)
         inputs = latent_dim + condition_dim
