@@ -13,11 +13,13 @@ def studio(
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7860,
     host: Annotated[str, typer.Option(help="Beyond this machine: 0.0.0.0, with a token.")] = "127.0.0.1",
     token: Annotated[str | None, typer.Option(help="Who opens the page must know it.")] = None,
+    engine: Annotated[str | None, typer.Option(help="What paints; by default what `allaprima doctor` found.")] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
 ) -> None:
     """Play a generator live in a web page."""
     from allaprima.bundle.bundle import Bundle
     from allaprima.core.device import Device
+    from allaprima.runtime.engine import Engine
     from allaprima.server import listen
     from allaprima.server.app import create
     from allaprima.server.guard import Rules
@@ -35,4 +37,4 @@ def studio(
             if browser:
                 listen.open_browser(f"{address}?token={token}" if token else address)
 
-        listen.run(create(bundle, run.resolve().name, rules), listening, started)
+        listen.run(create(bundle, run.resolve().name, rules, Engine(bundle, engine)), listening, started)

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from allaprima.runtime.session import Session, State
 
 LOG = logging.getLogger(__name__)
 TOGETHER = 16  # at most so many clients in one batch: the sixteenth waits no longer than the first
+MOST_WAITING = 64  # single pictures
+Watch = Callable[[int, float], None]
 
 T = TypeVar("T")
 
@@ -52,6 +55,18 @@ class Failure:
 
     sequence: int
     error: UserError
+
+
+class BusyError(Exception):
+    """As many single pictures wait as may; nothing was queued."""
+
+
+@dataclass
+class _Single:
+    """A picture outside any session, and who waits for it."""
+
+    state: State
+    made: asyncio.Future[np.ndarray]
 
 
 class Client:
@@ -100,8 +115,10 @@ class Client:
 class Pacer:
     """Paints for all clients. An async context: the loop runs inside it."""
 
-    def __init__(self, engine: Renders) -> None:
-        self._engine = engine
+    def __init__(self, engine: Renders, most_waiting: int = MOST_WAITING, watch: Watch = lambda *_: None) -> None:
+        """``most_waiting``: single pictures that may wait at once. ``watch`` is told of each batch: pictures and seconds."""
+        self._engine, self._most_waiting, self._watch = engine, most_waiting, watch
+        self._singles: deque[_Single] = deque()
         self._clients: dict[Client, None] = {}  # in order of their last frame, the longest ago first
         self._new = asyncio.Event()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
@@ -132,10 +149,27 @@ class Pacer:
     def leave(self, client: Client) -> None:
         self._clients.pop(client, None)
 
-    async def once(self, state: State) -> np.ndarray:
-        """One state, painted outside any session: uint8 ``[H, W, C]``. Raises UserError for an unknown class."""
-        frames = await self.work(lambda: self._engine.render([state]))
-        return frames[0]
+    @property
+    def waiting(self) -> int:
+        """Single pictures that nobody has begun to paint."""
+        return len(self._singles)
+
+    async def once(self, *states: State) -> list[np.ndarray]:
+        """States painted outside any session, in batches with everybody else's: uint8 ``[H, W, C]`` each.
+
+        Raises UserError for what cannot be painted, BusyError when too many wait. Whoever is cancelled is not painted for.
+        """
+        if len(self._singles) + len(states) > self._most_waiting:
+            raise BusyError
+        loop = asyncio.get_running_loop()
+        singles = [_Single(state, loop.create_future()) for state in states]
+        self._singles.extend(singles)
+        self._new.set()
+        try:
+            return list(await asyncio.gather(*(single.made for single in singles)))
+        finally:
+            for single in singles:
+                single.made.cancel()  # of a request that failed or went away; no difference to one that is done
 
     async def work(self, task: Callable[[], T]) -> T:
         """Run ``task`` in the worker thread, between batches."""
@@ -145,29 +179,69 @@ class Pacer:
         while True:
             await self._new.wait()
             self._new.clear()
-            while batch := [client for client in self._clients if client.session.ready][:TOGETHER]:
-                taken = [client.session.take() for client in batch]
-                made = await self.work(lambda taken=taken: self._paint(taken))  # type: ignore[misc]  # a default binds it
-                for client, one in zip(batch, made, strict=True):
-                    client.deliver(one)
-                    if client in self._clients:  # to the end of the row: fair when there are more than one batch holds
-                        self._clients[client] = self._clients.pop(client)
+            while True:
+                batch = [client for client in self._clients if client.session.ready][:TOGETHER]
+                singles = self._next_singles(TOGETHER - len(batch) // 2)  # a full row of clients leaves them a half
+                batch = batch[: TOGETHER - len(singles)]
+                if not batch and not singles:
+                    break
+                await self._serve(batch, singles)
 
-    def _paint(self, taken: Sequence[tuple[int, State]]) -> list[Frame | Failure]:
-        """In the worker thread. One state that cannot be painted does not spoil the others' frames."""
+    def _next_singles(self, most: int) -> list[_Single]:
+        """The longest waiting ones that somebody still waits for."""
+        found: list[_Single] = []
+        while self._singles and len(found) < most:
+            single = self._singles.popleft()
+            if not single.made.done():
+                found.append(single)
+        return found
+
+    async def _serve(self, batch: list[Client], singles: list[_Single]) -> None:
+        """Paint for clients and single pictures together, and give each its own."""
+        taken = [client.session.take() for client in batch]
+        frames, others = await self.work(lambda: self._paint(taken, [single.state for single in singles]))
+        for client, frame in zip(batch, frames, strict=True):
+            client.deliver(frame)
+            if client in self._clients:  # to the end of the row: fair when there are more than one batch holds
+                self._clients[client] = self._clients.pop(client)
+        for single, picture in zip(singles, others, strict=True):
+            if single.made.done():
+                continue
+            if isinstance(picture, Exception):
+                single.made.set_exception(picture)
+            else:
+                single.made.set_result(picture)
+
+    def _paint(
+        self, taken: Sequence[tuple[int, State]], singles: Sequence[State]
+    ) -> tuple[list[Frame | Failure], list[np.ndarray | Exception]]:
+        """In the worker thread: the clients' frames, encoded, and the single pictures."""
         start = time.perf_counter()
-        try:
-            frames = self._engine.render([state for _, state in taken])
-        except Exception as error:
-            if len(taken) > 1:
-                return [one for single in taken for one in self._paint([single])]
-            if not isinstance(error, UserError):
-                LOG.exception("A frame could not be painted")
-                error = UserError("This picture could not be painted", "undo the last change, or look at the terminal")
-            return [Failure(taken[0][0], error)]
-        encoded = [encode_live(frame) for frame in frames]
-        took_ms = (time.perf_counter() - start) * 1000
-        return [
-            Frame(sequence, kind, data, took_ms, len(taken))
-            for (sequence, _), (kind, data) in zip(taken, encoded, strict=True)
+        painted = self._render([*(state for _, state in taken), *singles])
+        live = [_told(one) if isinstance(one, Exception) else encode_live(one) for one in painted[: len(taken)]]
+        seconds = time.perf_counter() - start
+        self._watch(len(painted), seconds)
+        frames = [
+            Failure(sequence, one)
+            if isinstance(one, UserError)
+            else Frame(sequence, one[0], one[1], seconds * 1000, len(painted))
+            for (sequence, _), one in zip(taken, live, strict=True)
         ]
+        return frames, painted[len(taken) :]
+
+    def _render(self, states: Sequence[State]) -> list[np.ndarray | Exception]:
+        """One state that cannot be painted does not spoil the others' pictures."""
+        try:
+            return list(self._engine.render(states))
+        except Exception as error:
+            if len(states) > 1:
+                return [one for state in states for one in self._render([state])]
+            return [error]
+
+
+def _told(error: Exception) -> UserError:
+    """What a client is told: of a mistake of ours nothing but that it was one."""
+    if isinstance(error, UserError):
+        return error
+    LOG.error("A frame could not be painted", exc_info=error)
+    return UserError("This picture could not be painted", "undo the last change, or look at the terminal")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,9 +19,11 @@ from allaprima.bundle.bundle import Bundle
 from allaprima.core.catalog import Catalog
 from allaprima.core.errors import UserError
 from allaprima.runtime.engine import Engine
-from allaprima.runtime.pacing import Pacer
+from allaprima.runtime.pacing import MOST_WAITING, BusyError, Pacer
 from allaprima.server.context import Studio
+from allaprima.server.failures import OPENAI, failure
 from allaprima.server.guard import Guard, Rules
+from allaprima.server.measured import Measured
 
 LOG = logging.getLogger(__name__)
 ROUTES = Catalog("route", "allaprima.server.routes")
@@ -29,13 +31,31 @@ ROUTES = Catalog("route", "allaprima.server.routes")
 
 def create(bundle: Bundle, name: str, rules: Rules, engine: Engine | None = None) -> Guard:
     """The studio of ``bundle``. The engine is opened here, so that the first frame does not wait for it."""
-    engine = engine or Engine(bundle)
+    return serving({name: engine or Engine(bundle)}, rules)
+
+
+def serving(engines: Mapping[str, Engine], rules: Rules, most_waiting: int = MOST_WAITING) -> Guard:
+    """An application that shows several bundles by name, the first where none is named.
+
+    ``most_waiting``: single pictures that may wait for each.
+    """
+    measured = Measured(engines)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with Pacer(engine) as pacer:
-            app.state.studio = Studio(name, bundle, engine, pacer)
+        async with contextlib.AsyncExitStack() as stack:
+            app.state.studios = {
+                name: Studio(
+                    name,
+                    engine.bundle,
+                    engine,
+                    await stack.enter_async_context(Pacer(engine, most_waiting, measured.watch(name))),
+                )
+                for name, engine in engines.items()
+            }
+            app.state.ready = True
             yield
+            app.state.ready = False
 
     # FastAPI's own documentation pages load their scripts from elsewhere; the description itself stays.
     app = FastAPI(
@@ -46,37 +66,50 @@ def create(bundle: Bundle, name: str, rules: Rules, engine: Engine | None = None
         redoc_url=None,
         openapi_url="/api/openapi.json",
     )
+    app.state.measured, app.state.ready = measured, False
     for route in ROUTES.names():
         app.include_router(ROUTES.get(route).router)
     app.add_exception_handler(UserError, _user_error)
+    app.add_exception_handler(BusyError, _busy)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected)
     return Guard(app, rules)  # around everything, the answers to unexpected errors too
 
 
-def _answer(status: int, problem: str, remedy: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"problem": problem, "remedy": remedy}, status, headers)
+def _answer(
+    request: Request, status: int, problem: str, remedy: str, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    return JSONResponse(failure(request.url.path, status, problem, remedy), status, headers)
 
 
-async def _user_error(_: Request, error: Exception) -> JSONResponse:
+async def _user_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, UserError)
-    return _answer(400, error.problem, error.remedy)
+    return _answer(request, 400, error.problem, error.remedy)
 
 
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
+async def _busy(request: Request, _: Exception) -> JSONResponse:
+    request.app.state.measured.refused.inc()
+    return _answer(
+        request, 429, "Too many pictures are being made at once", "try again in a second", {"Retry-After": "1"}
+    )
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]  # its input is not repeated: it may be large, or not even be JSON (NaN)
     where = ".".join(str(part)[:40] for part in first["loc"])[:120]
-    return _answer(422, f"'{where}': {first['msg']}", "see /api/openapi.json for what is accepted")
+    # OpenAI's clients know 400 for what FastAPI calls 422
+    status = 400 if request.url.path.startswith(OPENAI) else 422
+    return _answer(request, status, f"'{where}': {first['msg']}", "see /api/openapi.json for what is accepted")
 
 
-async def _http_error(_: Request, error: Exception) -> JSONResponse:
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     headers = dict(error.headers) if error.headers else None
-    return _answer(error.status_code, str(error.detail), "see /api/openapi.json for what there is", headers)
+    return _answer(request, error.status_code, str(error.detail), "see /api/openapi.json for what there is", headers)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _answer(500, "The server made a mistake", "look at the terminal where it runs")
+    return _answer(request, 500, "The server made a mistake", "look at the terminal where it runs")

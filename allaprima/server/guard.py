@@ -23,13 +23,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from allaprima.core.errors import UserError
+from allaprima.server.failures import failure
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 SHORTEST_TOKEN = 12
 LARGEST_BODY = 64 * 1024  # bytes
 LARGER_BODIES = {"/api/sound": 512 * 1024}  # a few seconds of sound
 BODY_SECONDS = 10.0
-OPEN_TO_ALL = frozenset({"/health"})  # for a supervisor; says nothing but "ok"
+OPEN_TO_ALL = frozenset({"/health", "/healthz", "/readyz"})  # for a supervisor; they say nothing but "ok"
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -172,7 +173,7 @@ class Guard:
         elif refused.status == 401 and self._token_in_query(scope):
             await self._let_in(scope, answer)
         else:
-            await _refuse(answer, refused)
+            await _refuse(answer, refused, scope["path"])
 
     def _token_in_query(self, scope: Scope) -> bool:
         """Only on the page itself, so that a token never sits in the address of anything that is linked or fetched."""
@@ -206,7 +207,7 @@ async def _limited(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> 
     too_large = Refusal(413, "The request is too large", f"send at most {largest // 1024} kB")
     length = Headers(scope=scope).get("content-length", "0")
     if not length.isascii() or not length.isdigit() or int(length) > largest:
-        await _refuse(send, too_large)
+        await _refuse(send, too_large, scope["path"])
         return
     body, more = bytearray(), True
     try:
@@ -218,10 +219,10 @@ async def _limited(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> 
                 body += message.get("body", b"")
                 more = message.get("more_body", False)
                 if len(body) > largest:
-                    await _refuse(send, too_large)
+                    await _refuse(send, too_large, scope["path"])
                     return
     except TimeoutError:
-        await _refuse(send, Refusal(408, "The request took too long to arrive", "send it again"))
+        await _refuse(send, Refusal(408, "The request took too long to arrive", "send it again"), scope["path"])
         return
     whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
@@ -231,8 +232,8 @@ async def _limited(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> 
     await app(scope, replay, send)
 
 
-async def _refuse(send: Send, refusal: Refusal) -> None:
-    body = json.dumps({"problem": refusal.problem, "remedy": refusal.remedy}).encode()
+async def _refuse(send: Send, refusal: Refusal, path: str) -> None:
+    body = json.dumps(failure(path, refusal.status, refusal.problem, refusal.remedy)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if refusal.status in (408, 413):
         headers.append((b"connection", b"close"))

@@ -84,14 +84,19 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def server(app: ASGIApp, started: Callable[[], None] = lambda: None) -> uvicorn.Server:
-    """uvicorn for many small sockets: no compression, short messages, no access log (a token could be in it)."""
+def server(
+    app: ASGIApp, started: Callable[[], None] = lambda: None, drain_seconds: int = GOODBYE_SECONDS
+) -> uvicorn.Server:
+    """uvicorn for many small sockets: no compression, short messages, no access log (a token could be in it).
+
+    ``drain_seconds``: how long requests that were begun may take once it is told to end.
+    """
     config = uvicorn.Config(
         app,
         ws="websockets-sansio",
         ws_per_message_deflate=False,
         ws_max_size=LARGEST_MESSAGE,
-        timeout_graceful_shutdown=GOODBYE_SECONDS,
+        timeout_graceful_shutdown=drain_seconds,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -99,9 +104,14 @@ def server(app: ASGIApp, started: Callable[[], None] = lambda: None) -> uvicorn.
     return _Server(config, started)
 
 
-def run(app: ASGIApp, listening: socket.socket, started: Callable[[], None] = lambda: None) -> None:
+def run(
+    app: ASGIApp,
+    listening: socket.socket,
+    started: Callable[[], None] = lambda: None,
+    drain_seconds: int = GOODBYE_SECONDS,
+) -> None:
     """Serve until Ctrl-C or SIGTERM. ``started`` is called once connections are accepted."""
-    server(app, started).run(sockets=[listening])
+    server(app, started, drain_seconds).run(sockets=[listening])
 
 
 def open_browser(address: str) -> None:

@@ -35,6 +35,7 @@ with warnings.catch_warnings():
 HERE = "http://127.0.0.1:7860"
 SOCKET = "ws://127.0.0.1:7860/ws"
 TOKEN = "a token of some length"
+FINITE = {"/api/stream.mjpeg": "?frames=1"}  # it would go on as long as somebody reads
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def routes() -> list[APIRoute | APIWebSocketRoute]:
 def requests() -> list[tuple[str, str]]:
     """Every method and path of the route table, parameters filled in."""
     found = [
-        (method, route.path.replace("{name:path}", "app.js"))
+        (method, route.path.replace("{name:path}", "app.js").replace("{name}", "cats") + FINITE.get(route.path, ""))
         for route in routes()
         if isinstance(route, APIRoute)
         for method in sorted(route.methods)
@@ -206,7 +207,7 @@ def test_an_unexpected_error_tells_nothing_of_the_inside(
         def breaks(_: object) -> None:
             raise ZeroDivisionError("secret detail")
 
-        monkeypatch.setattr(app.app.state.studio.engine, "render", breaks)
+        monkeypatch.setattr(app.app.state.studios["cats"].engine, "render", breaks)
         answer = client.post("/api/frame", json={})
         assert answer.status_code == 500
         assert "secret" not in answer.text
@@ -289,7 +290,7 @@ def test_two_hosts_or_origins_in_one_request_are_refused(client: TestClient) -> 
 
 @pytest.mark.parametrize(("method", "path"), requests())
 def test_with_a_token_every_route_but_health_asks_for_it(locked: TestClient, method: str, path: str) -> None:
-    wanted = 200 if path == "/health" else 401
+    wanted = 200 if path in ("/health", "/healthz", "/readyz") else 401
     for headers in (
         {},
         {"authorization": "Bearer wrong"},
@@ -476,7 +477,7 @@ def test_clients_that_left_are_forgotten(client: TestClient, app: Guard) -> None
             live_socket.receive_json()
             live_socket.send_text('{"type": "state", "sequence": 1, "state": {}}')
     assert client.get("/health").json() == {"status": "ok"}
-    assert app.app.state.studio.pacer.clients == 0
+    assert app.app.state.studios["cats"].pacer.clients == 0
 
 
 # -- listening -------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ doublings do (``models.doubling``): a constant map stays constant, whatever was 
 from __future__ import annotations
 
 import math
+
 import torch
 from pydantic import Field
 from torch import nn

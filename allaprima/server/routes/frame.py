@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
 from allaprima.runtime.encoding import encode_png
@@ -13,16 +13,11 @@ from allaprima.runtime.session import State
 from allaprima.server.context import Studio, studio_of
 
 router = APIRouter()
-WAITING = 16  # requests at a time; live frames go on between them
-_places = asyncio.Semaphore(WAITING)
 
 
 @router.post("/api/frame", response_class=Response, responses={200: {"content": {"image/png": {}}}})
 async def frame(state: State, studio: Annotated[Studio, Depends(studio_of)]) -> Response:
     """The picture of a state, lossless: the same bytes for the same state."""
-    if _places.locked():
-        raise HTTPException(503, "Too many pictures are being made at once", {"Retry-After": "1"})
-    async with _places:
-        array = await studio.pacer.once(state)
-        data = await asyncio.to_thread(encode_png, array)
+    (array,) = await studio.pacer.once(state)
+    data = await asyncio.to_thread(encode_png, array)
     return Response(data, media_type="image/png")
