@@ -9,7 +9,10 @@ import typer
 
 
 def studio(
-    run: Annotated[Path, typer.Argument(help="A run or bundle folder.")],
+    run: Annotated[
+        Path | None,
+        typer.Argument(help="A run or bundle folder; without it the generator that comes with the package."),
+    ] = None,
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7860,
     host: Annotated[str, typer.Option(help="Beyond this machine: 0.0.0.0, with a token.")] = "127.0.0.1",
     token: Annotated[str | None, typer.Option(help="Who opens the page must know it.")] = None,
@@ -18,12 +21,14 @@ def studio(
 ) -> None:
     """Play a generator live in a web page."""
     from allaprima.bundle.bundle import Bundle
+    from allaprima.bundle.starter import STARTER
     from allaprima.core.device import Device
     from allaprima.runtime.engine import Engine
     from allaprima.server import listen
     from allaprima.server.app import create
     from allaprima.server.guard import Rules
 
+    run = STARTER if run is None else run
     rules = Rules.for_binding(host, token)
     with listen.bind(host, port) as listening:
         bundle = Bundle.load(run, Device.choose().torch)

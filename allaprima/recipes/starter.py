@@ -1,7 +1,7 @@
 """The generator that comes with the package: ``studies``, asked for in words, small enough to ship.
 
-``allaprima prepare studies datasets/studies --size 64 --count 6000``, then ``allaprima train datasets/studies runs/starter --recipe
-starter``; ``python tools/starter.py runs/starter`` puts its bundle into the package. For what to expect see ``LOG.md``.
+``allaprima prepare studies datasets/studies --size 64 --count 6000``, then ``allaprima train datasets/studies runs/starter
+--recipe starter``; ``python tools/starter.py runs/starter`` puts its bundle into the package. For what to expect see ``LOG.md``.
 """
 
 from __future__ import annotations

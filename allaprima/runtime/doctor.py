@@ -6,7 +6,7 @@ All are opened first and then take turns, a few frames each: what else the machi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,12 +53,14 @@ class _Candidate:
     difference: float
 
 
-def examine(bundle: Bundle, say: Callable[[str], None] = lambda _: None) -> list[Finding]:
+def examine(bundle: Bundle, say: Callable[[str], None] = lambda _: None, skip: Collection[str] = ()) -> list[Finding]:
     """Every engine's painters, in the catalogue's order; one that cannot be opened has its problem in place of figures."""
     wanted = reference(bundle)
     candidates: list[_Candidate] = []
     refused: list[Finding] = []
     for name in ENGINES.names():
+        if name in skip:
+            continue
         say(f"opening {name}")
         try:
             candidates += _opened(bundle, name, wanted)

@@ -154,9 +154,9 @@ def test_unknown_models_and_wrong_keys_are_what_the_client_knows_them_as(client:
     with pytest.raises(openai.NotFoundError) as unknown:
         client.images.generate(prompt="a cat", model="dogs")
     assert unknown.value.body["code"] == "model_not_found"
-    with openai.OpenAI(base_url=f"{running.address}v1", api_key="wrong", max_retries=0) as stranger:
-        with pytest.raises(openai.AuthenticationError):
-            stranger.models.list()
+    stranger = openai.OpenAI(base_url=f"{running.address}v1", api_key="wrong", max_retries=0)
+    with stranger, pytest.raises(openai.AuthenticationError):
+        stranger.models.list()
 
 
 def test_the_counters_count_and_tell_no_prompt(client: Any, running: Running) -> None:
