@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
 
 from allaprima.bundle.files import find
+from allaprima.bundle.format import DESCRIPTION
 from allaprima.bundle.starter import STARTER
+from allaprima.core.files import write_json
 
 MOST_BYTES = 4_000_000
+OPENING = {"text": "a red fish"}  # what the studio shows first
 KINDS = ("*.json", "*.safetensors", "card.md", "preview.webp")
 
 
@@ -28,6 +32,9 @@ def main(arguments: list[str]) -> int:
         old.unlink()
     for file in files:
         shutil.copyfile(file, STARTER / file.name)
+    description = json.loads((STARTER / DESCRIPTION).read_text("utf-8"))
+    description["provenance"]["opening"] = OPENING
+    write_json(STARTER / DESCRIPTION, description)
     print(f"{STARTER}: {size / 1e6:.2f} MB")
     return 0
 

@@ -8,6 +8,7 @@ Use: ``directions = principal(bundle); moved = noise + 3 * directions[0]``.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -20,6 +21,7 @@ from allaprima.bundle.bundle import Bundle
 
 NUM_DIRECTIONS = 8
 NUM_SAMPLES = 512
+AT_ONCE = 64
 _known: WeakKeyDictionary[Bundle, torch.Tensor] = WeakKeyDictionary()
 
 
@@ -36,15 +38,8 @@ def principal(bundle: Bundle) -> torch.Tensor:
 @torch.no_grad()
 def _principal(bundle: Bundle) -> torch.Tensor:
     noise = bundle.noise(NUM_SAMPLES, seed=0)
-    asked = bundle.asked(NUM_SAMPLES)
-    early = _early(bundle.generator)
-    seen: list[torch.Tensor] = []
-    hook = early.register_forward_hook(lambda _net, _given, made: seen.append(made.detach().float().flatten(1).cpu()))
-    try:
-        bundle.decode(bundle.from_noise(noise, asked), asked)
-    finally:
-        hook.remove()
-    activations = torch.cat(seen)[:NUM_SAMPLES]
+    y = bundle.embed(bundle.asked(NUM_SAMPLES))
+    activations = _activations(bundle, bundle.from_noise(noise, y), y.y)
     activations = activations - activations.mean(0)
     count = min(NUM_DIRECTIONS, bundle.description.latent_dim)
     # few samples, many activations: the scores are the left singular vectors of the samples' Gram matrix
@@ -54,6 +49,28 @@ def _principal(bundle: Bundle) -> torch.Tensor:
     # orthogonal, the stronger ones first: two sliders never undo each other
     basis, upper = torch.linalg.qr(slopes.T)
     return (basis * upper.diagonal().sign()).T.float().contiguous()
+
+
+class _SeenError(Exception):
+    """The early activations are there: what comes after them, and takes longer, need not be painted."""
+
+
+def _activations(bundle: Bundle, latents: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """float32 ``[N, F]``, what the generator's first doubling makes of each."""
+    seen: list[torch.Tensor] = []
+
+    def see(_net: nn.Module, _given: object, made: torch.Tensor) -> None:
+        seen.append(made.float().flatten(1).cpu())
+        raise _SeenError
+
+    hook = _early(bundle.generator).register_forward_hook(see)
+    try:
+        for z, asked in zip(latents.split(AT_ONCE), y.split(AT_ONCE), strict=True):
+            with contextlib.suppress(_SeenError):
+                bundle.generator(z.to(bundle.device), asked.to(bundle.device))
+    finally:
+        hook.remove()
+    return torch.cat(seen)
 
 
 def _early(generator: Any) -> nn.Module:

@@ -19,12 +19,14 @@ from allaprima.bundle.bundle import Bundle
 from allaprima.bundle.mixing import Embedded, mixed, slerp
 from allaprima.core.config import Config
 from allaprima.core.seeds import torch_stream
+from allaprima.explain.directions import NUM_DIRECTIONS, principal
 from allaprima.models.conditions.sound import unpacked
 
 SEEDS = 2**53  # what a browser's number holds exactly
 
 LONGEST_TEXT = 1000  # characters
 LONGEST_SOUND = 8000  # characters of base64
+FARTHEST = 3.0  # standard deviations that a direction goes
 EMBEDDED = 512  # wishes that are remembered
 
 Coordinate = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
@@ -36,7 +38,8 @@ class Point(Config):
     ``x`` and ``y`` in [-1, 1] are angles in units of π: the pad is a torus, its left edge is its right edge.
     ``truncation`` in [0, 2] scales the noise. ``label`` is a class name; None takes the class that the seed draws.
     ``text`` is a wish in words, ``text_share`` in [0, 1] how far it is on the way to ``other_text``. ``sound`` is what was heard,
-    packed (``models.conditions.sound``). Other things that are None are left out.
+    packed (``models.conditions.sound``). ``directions``: how far along each of ``explain.directions``, in units of three standard
+    deviations. Other things that are None are left out.
     """
 
     model_config = ConfigDict(strict=True)
@@ -50,6 +53,7 @@ class Point(Config):
     other_text: str | None = Field(default=None, max_length=LONGEST_TEXT)
     text_share: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
     sound: str | None = Field(default=None, max_length=LONGEST_SOUND)
+    directions: tuple[Coordinate, ...] | None = Field(default=None, max_length=NUM_DIRECTIONS, strict=False)
 
 
 class State(Point):
@@ -79,10 +83,9 @@ def latent(state: State, bundle: Bundle) -> torch.Tensor:
 
 def noise(state: State, bundle: Bundle) -> torch.Tensor:
     """The state's noise, float32 ``[latent_dim]``: the point's own, or slerp between the pins while mixing."""
-    dim = bundle.description.latent_dim
     if state.mix is not None and state.a is not None and state.b is not None:
-        return slerp(_place(state.a, dim), _place(state.b, dim), state.mix)
-    return _place(state, dim)
+        return slerp(_moved(state.a, bundle), _moved(state.b, bundle), state.mix)
+    return _moved(state, bundle)
 
 
 def condition(state: State, bundle: Bundle) -> torch.Tensor:
@@ -108,6 +111,16 @@ def _embedded(bundle: Bundle, label: str | None, text: str | None, sound: str | 
     """Remembered, for a hand that moves asks for the same again and again."""
     heard = unpacked(sound) if sound is not None else None
     return bundle.embed(bundle.asked(1, seed, label=label, text=text, sound=heard))
+
+
+def _moved(point: Point, bundle: Bundle) -> torch.Tensor:
+    """The place on the pad, moved along the directions."""
+    place = _place(point, bundle.description.latent_dim)
+    if not point.directions:
+        return place
+    ways = principal(bundle)
+    far = torch.tensor(point.directions[: len(ways)])
+    return place + FARTHEST * far @ ways[: len(far)]
 
 
 def _place(point: Point, dim: int) -> torch.Tensor:

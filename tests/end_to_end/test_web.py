@@ -22,6 +22,8 @@ from allaprima.core.files import sha256_file
 SHOWN = """() => { const c = document.getElementById('picture');
   return Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data) }"""
 
+SET = "((control, value) => { control.value = value; control.dispatchEvent(new Event('input', {bubbles: true})) })"
+
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -96,8 +98,8 @@ def change(page: Any, how: str) -> None:
     "control",
     [
         "document.getElementById('dice').click()",
-        "(() => { const s = document.getElementById('wish'); s.value = 1; s.dispatchEvent(new Event('input', {bubbles: true})) })()",
-        "(() => { const s = document.querySelector('#directions input'); s.value = 3; s.dispatchEvent(new Event('input', {bubbles: true})) })()",
+        f"{SET}(document.getElementById('wish'), 1)",
+        f"{SET}(document.querySelector('#directions input'), 3)",
         "document.getElementById('picture').dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight'}))",
     ],
     ids=["another seed", "another class", "a direction", "the keyboard"],

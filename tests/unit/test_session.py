@@ -182,3 +182,21 @@ def test_bundles_do_not_share_latents_by_mistake() -> None:
     other: Bundle = untrained(16, latent_dim=32, generator={"name": "conv", "width": 8, "max_width": 16})
     assert latent(State(seed=1, x=0.2), other).shape == (32,)
     assert latent(State(seed=1, x=0.2), BUNDLE).shape == (16,)
+
+
+def test_directions_move_the_noise_and_nothing_else() -> None:
+    from allaprima.explain.directions import principal
+    from allaprima.runtime.session import FARTHEST, noise
+
+    bundle = untrained(16, latent_dim=12, generator={"name": "residual", "width": 8, "max_width": 16})
+    still, moved = noise(State(seed=3), bundle), noise(State(seed=3, directions=(0.0, 0.5)), bundle)
+    torch.testing.assert_close(moved - still, FARTHEST * 0.5 * principal(bundle)[1])
+    assert torch.equal(noise(State(seed=3, directions=(0.0,)), bundle), still)
+    read = State.model_validate({"seed": 3, "directions": [0, 0.5]})  # as JSON has it
+    assert torch.equal(noise(read, bundle), moved)
+    mixed = State(a=Point(seed=3, directions=(0.0, 0.5)), b=Point(seed=3, directions=(0.0, 0.5)), mix=0.5)
+    torch.testing.assert_close(noise(mixed, bundle), moved, atol=1e-4, rtol=1e-4)
+    with pytest.raises(ValidationError):
+        State(directions=(0.0,) * 9)
+    with pytest.raises(ValidationError):
+        State(directions=(1.5,))

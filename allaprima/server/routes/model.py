@@ -8,14 +8,15 @@ from fastapi import APIRouter, Depends, HTTPException
 from fastapi.responses import FileResponse
 
 from allaprima.core.config import Config
+from allaprima.explain.directions import NUM_DIRECTIONS
 from allaprima.server.context import Studio, studio_of
 
 router = APIRouter(prefix="/api/model")
 
 
 class Model(Config):
-    """Sizes in pixels; ``follows`` names what can be asked: label, text, sound, attributes; ``provenance`` as in the bundle:
-    method, dataset, images seen, figures.
+    """Sizes in pixels; ``follows`` names what can be asked: label, text, sound, attributes; ``directions`` how many
+    a state may have; ``provenance`` as in the bundle: method, dataset, images seen, figures.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Model(Config):
     latent_dim: int
     classes: list[str]
     follows: list[str]
+    directions: int
     engine: str
     preview: str | None
     provenance: dict[str, Any]
@@ -43,6 +45,7 @@ async def model(studio: Annotated[Studio, Depends(studio_of)]) -> Model:
         latent_dim=bundle.description.latent_dim,
         classes=bundle.classes,
         follows=list(bundle.follows),
+        directions=min(NUM_DIRECTIONS, bundle.description.latent_dim),
         engine=studio.engine.painter.name,
         preview="/api/model/preview" if _has_preview(studio) else None,
         provenance=bundle.description.provenance,

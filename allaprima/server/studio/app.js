@@ -45,7 +45,7 @@ async function start() {
   document.querySelector('#subject').textContent = model.name;
 
   const link = decode(location.hash);
-  const store = createStore(link ?? { seed: 0 });
+  const store = createStore(link ?? { seed: 0, ...model.provenance.opening });
   const notice = createNotice(document.querySelector('#notice'));
   if (!link && location.hash.length > 1) notice('The link holds no picture that can be painted', 'bad');
   const picture = createPicture(document.querySelector('#picture'), model);

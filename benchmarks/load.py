@@ -1,0 +1,139 @@
+"""Many clients at once: does everyone get frames, how fairly, and how much quicker are pictures painted together?
+
+Run: ``python benchmarks/load.py`` (``--clients 50 --size 64 --engine openvino``). The last line is JSON: frames a second of
+each client (most over fewest), of all together beside one at a time on the same engine, and the answers to twice the capacity.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import threading
+import time
+
+import allaprima  # noqa: F401 - first: it sets how torch's threads wait
+
+# isort: split
+import httpx
+import numpy as np
+from websockets.asyncio.client import connect
+
+from allaprima.bundle.untrained import untrained
+from allaprima.runtime.engine import Engine
+from allaprima.runtime.session import State
+from allaprima.server import listen
+from allaprima.server.app import serving
+from allaprima.server.guard import Rules
+from allaprima.server.protocol import unpack
+
+WAITING = 64  # single pictures that may wait: the server's own default
+
+
+async def play(address: str, number: int, until: float) -> int:
+    """One client: a new state as soon as its frame is there. Returns its frames."""
+    frames = 0
+    async with connect(address.replace("http", "ws") + "ws", max_size=None) as socket:
+        await socket.recv()
+        while time.perf_counter() < until:
+            state = State(seed=number, x=(frames % 200) / 200)
+            await socket.send(json.dumps({"type": "state", "sequence": frames, "state": state.model_dump(mode="json")}))
+            assert unpack(await socket.recv()).sequence == frames
+            await socket.send(json.dumps({"type": "shown", "sequence": frames}))
+            frames += 1
+    return frames
+
+
+async def all_play(address: str, clients: int, seconds: float) -> list[int]:
+    until = time.perf_counter() + seconds
+    return list(await asyncio.gather(*(play(address, number, until) for number in range(clients))))
+
+
+async def flood(address: str, requests: int) -> dict[str, float]:
+    """That many single pictures at the same moment: how many were refused, how soon, and how soon health still answers."""
+    async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=requests + 1)) as client:
+        refused: list[float] = []
+
+        async def ask(seed: int) -> int:
+            began = time.perf_counter()
+            answer = await client.post(f"{address}api/frame", json={"seed": seed})
+            if answer.status_code == 429:
+                assert answer.headers["retry-after"]
+                refused.append((time.perf_counter() - began) * 1000)
+            return answer.status_code
+
+        tasks = [asyncio.create_task(ask(seed)) for seed in range(requests)]
+        await asyncio.sleep(0.05)
+        began = time.perf_counter()
+        assert (await client.get(f"{address}healthz")).status_code == 200
+        health = (time.perf_counter() - began) * 1000
+        codes = await asyncio.gather(*tasks)
+    assert set(codes) <= {200, 429}, codes
+    return {
+        "requests": requests,
+        "refused": len(refused),
+        "refused_p95_ms": round(float(np.percentile(refused, 95)), 1) if refused else 0.0,
+        "health_ms": round(health, 1),
+    }
+
+
+def one_at_a_time(engine: Engine, seconds: float) -> float:
+    """Frames a second of the engine alone, each state by itself."""
+    began = time.perf_counter()
+    frames = 0
+    while time.perf_counter() - began < seconds:
+        engine.render([State(seed=frames % 50)])
+        frames += 1
+    return frames / (time.perf_counter() - began)
+
+
+def together(engine: Engine, seconds: float) -> float:
+    """Frames a second, sixteen states at once."""
+    states = [State(seed=seed) for seed in range(16)]
+    engine.render(states)  # finds the batch sizes that are exact
+    began = time.perf_counter()
+    frames = 0
+    while time.perf_counter() - began < seconds:
+        frames += len(engine.render(states))
+    return frames / (time.perf_counter() - began)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--clients", type=int, default=50)
+    options.add_argument("--size", type=int, default=64)
+    options.add_argument("--seconds", type=float, default=6.0)
+    options.add_argument("--engine", default="torch")
+    given = options.parse_args()
+    engine = Engine(untrained(given.size), given.engine)
+    single, batched = one_at_a_time(engine, 3.0), together(engine, 3.0)
+    with listen.bind("127.0.0.1", 0) as listening:
+        started = threading.Event()
+        server = listen.server(serving({"live": engine}, Rules.for_binding("127.0.0.1"), WAITING), started.set)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        assert started.wait(30)
+        address = listen.address_of(listening, "127.0.0.1")
+        frames = np.array(asyncio.run(all_play(address, given.clients, given.seconds)))
+        flooded = asyncio.run(flood(address, 2 * WAITING))
+        server.should_exit = True
+        thread.join(20)
+    figures = {
+        "benchmark": "load",
+        "clients": given.clients,
+        "size": given.size,
+        "engine": engine.painter.name,
+        "batch_sizes": engine.batch_sizes,
+        "engine_alone_fps": round(single, 1),
+        "engine_of_sixteen_fps": round(batched, 1),
+        "batched_over_single": round(batched / single, 2),
+        "all_clients_fps": round(float(frames.sum()) / given.seconds, 1),
+        "fewest_frames": int(frames.min()),
+        "fairness_max_over_min": round(float(frames.max() / max(1, frames.min())), 2),
+        "flood": flooded,
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
