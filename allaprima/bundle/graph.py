@@ -20,6 +20,7 @@ from torch import nn
 from allaprima.bundle.bundle import Bundle
 from allaprima.core.errors import UserError
 from allaprima.core.files import plain_disk_errors
+from allaprima.domains.image import ImageDomain
 
 LATENTS, NOISE, ASKED, PICTURES = "latents", "noise", "asked", "pictures"
 OPSET = 18  # what the exporter writes without converting; onnxruntime-web reads it
@@ -47,8 +48,20 @@ class Graph(nn.Module):
             y = z[:, :0]
         if self.prior is not None:
             z = self.prior(z, y)
-        stored: torch.Tensor = self.domain.to_stored(self.generator(z, y).clamp(-1, 1))
-        return stored
+        return painted(self.domain, self.generator, z, y)
+
+
+def painted(domain: ImageDomain, generator: nn.Module, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """What a painter does: latents ``[N, latent_dim]``, conditions ``[N, condition_dim]`` → uint8 ``[N, *spatial, C]``.
+
+    A generator that lays its pixels out at the end (``models.generators.live``) has its bytes laid out, not its floats.
+    """
+    stored: torch.Tensor
+    if hasattr(generator, "cells"):
+        stored = domain.to_stored(generator.cells(z, y), generator.lay)  # type: ignore[operator, arg-type]  # checked above
+    else:
+        stored = domain.to_stored(generator(z, y))
+    return stored
 
 
 def export(bundle: Bundle, path: Path, prior: bool = False) -> Graph:

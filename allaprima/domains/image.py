@@ -8,7 +8,7 @@ Use: ``domain = Config(height=64, width=64, channels=3).build()``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -54,15 +54,23 @@ class ImageDomain:
         """float ``[N,C,H,W]`` in [-1, 1] → uint8 ``[N,H,W,C]``; values outside are clipped."""
         return self.to_stored(samples.detach()).cpu().numpy()
 
-    def to_stored(self, samples: torch.Tensor) -> torch.Tensor:
-        """The same as a tensor where it is: nothing but torch's arithmetic, so that it can be a part of an exported graph."""
+    def to_stored(
+        self, samples: torch.Tensor, lay: Callable[[torch.Tensor], torch.Tensor] | None = None
+    ) -> torch.Tensor:
+        """The same as a tensor where it is: nothing but torch's arithmetic, so that it can be a part of an exported graph.
+
+        With ``lay``, ``samples`` are ``[N, C k, h, w]``, the k pixels of each cell of a channel, and ``lay`` makes
+        ``[N, C, H, W]`` of their bytes: to move a byte costs a quarter of what moving a float costs.
+        """
         unit = samples.float().add(1).div(2).clamp(0, 1)
         if self.shape.channels == 4:
+            unit = unit.unflatten(1, (4, -1))
             alpha = unit[:, 3:]
             colours = (unit[:, :3] / alpha.clamp_min(1e-6)).clamp(0, 1) * (alpha > 1 / 255)
-            unit = torch.cat([colours, alpha], dim=1)
-        # float32 [N,C,H,W] in [0,1] → uint8 [N,H,W,C]
-        return unit.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+            unit = torch.cat([colours, alpha], dim=1).flatten(1, 2)
+        bytes_ = unit.mul(255).round().to(torch.uint8)
+        # uint8 [N,C,H,W] → [N,H,W,C]
+        return (bytes_ if lay is None else lay(bytes_)).permute(0, 2, 3, 1).contiguous()
 
     def to_pictures(self, stored: np.ndarray) -> list[Image.Image]:
         """uint8 ``[N,H,W,C]`` → one PIL picture each, of mode L, RGB or RGBA."""

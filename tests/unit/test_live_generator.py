@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from allaprima.bundle.graph import painted
 from allaprima.core.errors import UserError
 from allaprima.domains import Shape
+from allaprima.domains import image as images
 from allaprima.models.blocks import Pyramid
 from allaprima.models.generators.live import Config, SubPixel, cell_of
 
@@ -29,7 +31,7 @@ def test_the_head_begins_as_linear_upsampling(cell: int) -> None:
     coarse = torch.einsum("nchw,oc->nohw", x, head.weight.view(2, cell**2, 3, 3, 3).sum((3, 4))[:, 0])
     wanted = torch.nn.functional.interpolate(coarse, scale_factor=cell, mode="bilinear", align_corners=False)
     inner = slice(cell, -cell)  # at the border one pads with zeros, the other repeats
-    torch.testing.assert_close(head(x)[..., inner, inner], wanted[..., inner, inner], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(head.lay(head(x))[..., inner, inner], wanted[..., inner, inner], atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("cell", [2, 4])
@@ -42,10 +44,10 @@ def test_a_constant_map_stays_constant_whatever_was_learned(cell: int) -> None:
     head.to(memory_format=torch.channels_last)  # as training has it
     x = torch.randn(1, 5, 1, 1).expand(1, 5, 8, 8)
     inner = slice(cell, -cell)
-    before = head(x)[..., inner, inner]
+    before = head.lay(head(x))[..., inner, inner]
     assert before.flatten(2).std(2).min() > 0.1
     head.constrain_()
-    after = head(x)[..., inner, inner]
+    after = head.lay(head(x))[..., inner, inner]
     assert after.flatten(2).std(2).max() < 1e-4
     torch.testing.assert_close(after.mean((2, 3)), before.mean((2, 3)))  # the projection keeps the mean
     kept = head.weight.clone()
@@ -62,3 +64,16 @@ def test_it_paints_pictures_alone() -> None:
 def test_any_proportion_is_painted(spatial: tuple[int, int]) -> None:
     net = Config(width=8, max_width=16).build(Shape(3, spatial), 8, 4).eval()
     assert net(torch.randn(2, 8), torch.randn(2, 4)).shape == (2, 3, *spatial)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_painters_lay_out_bytes_and_get_the_same_picture(channels: int) -> None:
+    torch.manual_seed(0)
+    domain = images.Config(height=40, width=56, channels=channels).build()
+    net = Config(width=8).build(domain.shape, 8, 0).eval()
+    z, y = torch.randn(3, 8), torch.zeros(3, 0)
+    with torch.no_grad():
+        made = painted(domain, net, z, y)
+        assert torch.equal(made, domain.to_stored(net(z, y)))
+    assert made.shape == (3, 40, 56, channels)
+    assert made.float().std() > 1

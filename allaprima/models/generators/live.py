@@ -57,7 +57,7 @@ def cell_of(asked: int, pyramid: Pyramid) -> int:
 
 
 class SubPixel(nn.Conv2d):
-    """``[N, C, H, W]`` → ``[N, C', s H, s W]``: a 3×3 convolution with kernels of its own for each pixel of a cell."""
+    """``[N, C, H, W]`` → ``[N, C' s², H, W]``: a 3×3 convolution with kernels of its own for each pixel of a cell."""
 
     def __init__(self, before: int, after: int, cell: int) -> None:
         super().__init__(before, after * cell**2, TAPS, padding=1)
@@ -72,6 +72,10 @@ class SubPixel(nn.Conv2d):
             self.weight.copy_((mixing * plane).view_as(self.weight))
             self.bias.zero_()
 
+    def lay(self, cells: torch.Tensor) -> torch.Tensor:
+        """``[N, C' s², H, W]`` → ``[N, C', s H, s W]``."""
+        return F.pixel_shuffle(cells, self.cell)
+
     @torch.no_grad()
     def constrain_(self) -> None:
         """Equal sums of the taps, and equal biases, of a cell's pixels: the orthogonal projection."""
@@ -81,9 +85,6 @@ class SubPixel(nn.Conv2d):
         places.sub_((sums - sums.mean(1, keepdim=True)) / TAPS**2)
         biases = self.bias.view(-1, self.cell**2)
         biases.copy_(biases.mean(1, keepdim=True).expand_as(biases))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.pixel_shuffle(super().forward(x), self.cell)
 
 
 class Generator(nn.Module):
@@ -110,9 +111,17 @@ class Generator(nn.Module):
         scale_init(self.dense)
 
     def forward(self, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return self.lay(self.cells(z, y))
+
+    def cells(self, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """``[N, C s², h, w]`` in (-1, 1): the picture before its pixels are laid out, for painters that lay out bytes."""
         zy = torch.cat([z, y], dim=1)
         style = None if self.style is None else self.style(zy)
         x = self.dense(zy).view(-1, *self.first)
         for stage in self.stages:
             x = stage(x, style)
-        return self.pyramid.crop(torch.tanh(self.to_picture(x)))
+        return torch.tanh(self.to_picture(x))
+
+    def lay(self, cells: torch.Tensor) -> torch.Tensor:
+        """``[N, C s², h, w]`` of any type → ``[N, C, H, W]``."""
+        return self.pyramid.crop(self.to_picture.lay(cells))

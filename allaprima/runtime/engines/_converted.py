@@ -14,7 +14,7 @@ from allaprima.core import cache
 from allaprima.core.errors import UserError
 from allaprima.core.files import new_file
 
-CONVERSION = 1  # to be raised with each change of what the graph computes
+CONVERSION = 2  # to be raised with each change of what the graph computes
 KEPT = 64  # files
 
 

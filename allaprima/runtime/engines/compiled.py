@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from allaprima.bundle.bundle import Bundle
+from allaprima.bundle.graph import painted
 from allaprima.core.device import has_fast_bf16
 from allaprima.core.errors import UserError
 from allaprima.runtime.engines._folding import folded
@@ -24,7 +25,7 @@ class CompiledPainter:
         self._device, self._dtype = bundle.device, dtype
         net, domain = folded(bundle.generator).to(dtype), bundle.domain
         with _quiet():
-            self._paint = torch.compile(lambda z, y: domain.to_stored(net(z, y)), dynamic=False)
+            self._paint = torch.compile(lambda z, y: painted(domain, net, z, y), dynamic=False)
         self._compiled_for: set[int] = set()
 
     @torch.inference_mode()

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from allaprima.bundle.bundle import Bundle
+from allaprima.bundle.graph import painted
 from allaprima.core.device import has_fast_bf16
 from allaprima.core.errors import UserError
 from allaprima.runtime.engines._folding import folded
@@ -55,11 +56,11 @@ class CudaPainter:
         beside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(beside):
             for _ in range(WARM_UP):
-                self._domain.to_stored(self._net(*given))
+                painted(self._domain, self._net, *given)
         torch.cuda.current_stream().wait_stream(beside)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            pictures = self._domain.to_stored(self._net(*given))
+            pictures = painted(self._domain, self._net, *given)
         return self._recorded.setdefault(len(z), Recorded(graph, given[0], given[1], pictures))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from allaprima.bundle.bundle import Bundle
+from allaprima.bundle.graph import painted
 from allaprima.core.device import has_fast_bf16
 from allaprima.runtime.engines._folding import folded
 
@@ -24,9 +25,9 @@ class TorchPainter:
 
     @torch.inference_mode()
     def __call__(self, z: torch.Tensor, y: torch.Tensor) -> np.ndarray:
-        made = self._net(z.to(self._device, self._dtype), y.to(self._device, self._dtype))
-        array: np.ndarray = self._domain.to_array(made)
-        return array
+        given = z.to(self._device, self._dtype), y.to(self._device, self._dtype)
+        made: np.ndarray = painted(self._domain, self._net, *given).cpu().numpy()
+        return made
 
 
 def painters(bundle: Bundle) -> Iterator[TorchPainter]:
