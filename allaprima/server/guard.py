@@ -28,7 +28,10 @@ from allaprima.server.failures import failure
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 SHORTEST_TOKEN = 12
 LARGEST_BODY = 64 * 1024  # bytes
-LARGER_BODIES = {"/api/sound": 512 * 1024}  # a few seconds of sound
+LARGER_BODIES = {
+    "/api/sound": 512 * 1024,  # a few seconds of sound
+    "/api/film": 4 * 1024 * 1024,  # a recording of some minutes
+}
 BODY_SECONDS = 10.0
 OPEN_TO_ALL = frozenset({"/health", "/healthz", "/readyz"})  # for a supervisor; they say nothing but "ok"
 

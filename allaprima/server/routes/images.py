@@ -14,8 +14,7 @@ import re
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, HTTPException, Request
@@ -26,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from allaprima.core.errors import UserError
 from allaprima.runtime.session import LONGEST_TEXT, SEEDS, State
 from allaprima.server.context import Studio, studios_of
+from allaprima.server.gone import unless_gone
 
 router = APIRouter(prefix="/v1")
 
@@ -35,7 +35,6 @@ PAINT_SECONDS = 30.0
 KEPT, KEPT_SECONDS = 256, 600.0  # pictures that were asked for by url, and for how long
 SIZE = re.compile(r"^(\d{1,4})x(\d{1,4})$")
 TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
-T = TypeVar("T")
 
 
 class Wish(BaseModel):
@@ -112,7 +111,7 @@ async def generate(wish: Wish, request: Request) -> Pictures:
     states = [State(seed=(seed + place) % SEEDS, **_asked(studio, wish.prompt)) for place in range(count)]
     try:
         async with asyncio.timeout(PAINT_SECONDS):
-            arrays = await _unless_gone(request, studio.pacer.once(*states))
+            arrays = await unless_gone(request, studio.pacer.once(*states))
     except TimeoutError:
         raise HTTPException(503, "The pictures took too long", {"Retry-After": "5"}) from None
     kind = wish.output_format or "png"
@@ -195,23 +194,3 @@ def _shelf(request: Request) -> Shelf:
         state.shelf = Shelf()
     found: Shelf = state.shelf
     return found
-
-
-async def _unless_gone(request: Request, work: Awaitable[T]) -> T:
-    """``work``'s result; it is cancelled when the client disconnects, and the answer is written for nobody."""
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(request))
-    try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise HTTPException(499, "The client went away")
-        return task.result()
-    finally:
-        task.cancel()
-        gone.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
