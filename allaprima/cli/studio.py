@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,9 @@ def studio(
     host: Annotated[str, typer.Option(help="Beyond this machine: 0.0.0.0, with a token.")] = "127.0.0.1",
     token: Annotated[str | None, typer.Option(help="Who opens the page must know it.")] = None,
     engine: Annotated[str | None, typer.Option(help="What paints; by default what `allaprima doctor` found.")] = None,
+    osc: Annotated[
+        int | None, typer.Option(help="A UDP port of this machine on which OSC messages are heard; 0 takes a free one.")
+    ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
 ) -> None:
     """Play a generator live in a web page."""
@@ -26,11 +30,13 @@ def studio(
     from allaprima.runtime.engine import Engine
     from allaprima.server import listen
     from allaprima.server.app import create
+    from allaprima.server.controls import bind
     from allaprima.server.guard import Rules
 
     run = STARTER if run is None else run
     rules = Rules.for_binding(host, token)
-    with listen.bind(host, port) as listening:
+    with listen.bind(host, port) as listening, contextlib.ExitStack() as stack:
+        heard = None if osc is None else stack.enter_context(bind(osc))
         bundle = Bundle.load(run, Device.choose().torch)
         address = listen.address_of(listening, host)
 
@@ -39,7 +45,9 @@ def studio(
                 f"The studio of '{run.resolve().name}' is at {address}{'?token=…' if token else ''}  (Ctrl-C ends it)",
                 flush=True,
             )
+            if heard is not None:
+                print(f"OSC is heard on 127.0.0.1:{heard.getsockname()[1]}", flush=True)
             if browser:
                 listen.open_browser(f"{address}?token={token}" if token else address)
 
-        listen.run(create(bundle, run.resolve().name, rules, Engine(bundle, engine)), listening, started)
+        listen.run(create(bundle, run.resolve().name, rules, Engine(bundle, engine), heard), listening, started)

@@ -8,16 +8,19 @@ Use: ``state = State.model_validate_json(text); z, y = latent(state, bundle), co
 
 from __future__ import annotations
 
+import base64
 import math
 from functools import lru_cache
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
 from pydantic import ConfigDict, Field, model_validator
 
 from allaprima.bundle.bundle import Bundle
 from allaprima.bundle.mixing import Embedded, mixed, slerp
 from allaprima.core.config import Config
+from allaprima.core.errors import UserError
 from allaprima.core.seeds import torch_stream
 from allaprima.explain.directions import NUM_DIRECTIONS, principal
 from allaprima.models.conditions.sound import unpacked
@@ -26,6 +29,8 @@ SEEDS = 2**53  # what a browser's number holds exactly
 
 LONGEST_TEXT = 1000  # characters
 LONGEST_SOUND = 8000  # characters of base64
+FARTHEST_PHOTO = 100.0  # of one number of its noise
+LONGEST_PHOTO = 4000  # characters of base64
 FARTHEST = 3.0  # standard deviations that a direction goes
 EMBEDDED = 512  # wishes that are remembered
 
@@ -39,7 +44,8 @@ class Point(Config):
     ``truncation`` in [0, 2] scales the noise. ``label`` is a class name; None takes the class that the seed draws.
     ``text`` is a wish in words, ``text_share`` in [0, 1] how far it is on the way to ``other_text``. ``sound`` is what was heard,
     packed (``models.conditions.sound``). ``directions``: how far along each of ``explain.directions``, in units of three standard
-    deviations. Other things that are None are left out.
+    deviations. ``photo``: noise that a picture was found at (``packed_noise``), which stands in for the seed's. Other things that
+    are None are left out.
     """
 
     model_config = ConfigDict(strict=True)
@@ -54,6 +60,7 @@ class Point(Config):
     text_share: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
     sound: str | None = Field(default=None, max_length=LONGEST_SOUND)
     directions: tuple[Coordinate, ...] | None = Field(default=None, max_length=NUM_DIRECTIONS, strict=False)
+    photo: str | None = Field(default=None, max_length=LONGEST_PHOTO)
 
 
 class State(Point):
@@ -133,18 +140,18 @@ def _place(point: Point, dim: int) -> torch.Tensor:
     has no room, the pad is the plane of the first two coordinates about z.
     """
     if dim < 4:
-        moved = _base(point.seed, dim).clone()
+        moved = _base(point.seed, point.photo, dim).clone()
         moved += 2 * torch.tensor([point.x, point.y, 0.0])[:dim]
         return moved * point.truncation
     angles = math.pi * torch.tensor([point.x, point.y], dtype=torch.float64)
     turns = torch.stack([angles.cos(), angles.sin()], dim=1).flatten()  # cos πx, sin πx, cos πy, sin πy
-    return (turns @ _torus(point.seed, dim)).float() * point.truncation
+    return (turns @ _torus(point.seed, point.photo, dim)).float() * point.truncation
 
 
 @lru_cache(maxsize=1024)
-def _torus(seed: int, dim: int) -> torch.Tensor:
+def _torus(seed: int, photo: str | None, dim: int) -> torch.Tensor:
     """r/√2 · (e₁, e₂, e₃, e₄) of a seed, float64 ``[4, dim]``: double, so that the centre is z in float32."""
-    z = _base(seed, dim).double()
+    z = _base(seed, photo, dim).double()
     others = torch.randn(3, dim, generator=torch_stream(seed, "pad"), dtype=torch.float64)
     # columns z, w, u, v made orthonormal in that order
     axes, _ = torch.linalg.qr(torch.cat([z[None], others]).T)
@@ -154,9 +161,32 @@ def _torus(seed: int, dim: int) -> torch.Tensor:
 
 
 @lru_cache(maxsize=1024)
-def _base(seed: int, dim: int) -> torch.Tensor:
-    """The noise of the first picture of ``allaprima sample --seed``, so that the studio opens on the same picture."""
+def _base(seed: int, photo: str | None, dim: int) -> torch.Tensor:
+    """A photo's noise, else that of the first picture of ``allaprima sample --seed``: the studio opens on the same picture."""
+    if photo is not None:
+        return _unpacked_noise(photo, dim)
     return torch.randn(dim, generator=torch_stream(seed, "picture", 0))
+
+
+def packed_noise(noise: torch.Tensor) -> str:
+    """float ``[latent_dim]`` → base64 of little-endian halves, as a state carries it."""
+    return base64.b64encode(noise.numpy().astype("<f2").tobytes()).decode()
+
+
+def _unpacked_noise(packed: str, dim: int) -> torch.Tensor:
+    """float32 ``[dim]``. Raises UserError for what is not noise of this generator."""
+    try:
+        values = np.frombuffer(base64.b64decode(packed, validate=True), "<f2").astype(np.float32)
+    except ValueError:
+        values = np.empty(0, np.float32)
+    if (
+        len(values) != dim
+        or not np.isfinite(values).all()
+        or not np.abs(values).max() <= FARTHEST_PHOTO
+        or not values.any()
+    ):
+        raise UserError("This state holds a photo of another generator", "show the photo to this one")
+    return torch.from_numpy(values)
 
 
 class Session:

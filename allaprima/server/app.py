@@ -5,8 +5,10 @@ Use: ``app = create(bundle, "cats", Rules.for_binding("127.0.0.1"))``.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import AsyncIterator, Mapping
 
 from fastapi import FastAPI, Request
@@ -21,6 +23,7 @@ from allaprima.core.errors import UserError
 from allaprima.runtime.engine import Engine
 from allaprima.runtime.pacing import MOST_WAITING, BusyError, Pacer
 from allaprima.server.context import Studio
+from allaprima.server.controls import Controls, Receiver
 from allaprima.server.failures import OPENAI, failure
 from allaprima.server.guard import Guard, Rules
 from allaprima.server.measured import Measured
@@ -29,15 +32,19 @@ LOG = logging.getLogger(__name__)
 ROUTES = Catalog("route", "allaprima.server.routes")
 
 
-def create(bundle: Bundle, name: str, rules: Rules, engine: Engine | None = None) -> Guard:
+def create(
+    bundle: Bundle, name: str, rules: Rules, engine: Engine | None = None, osc: socket.socket | None = None
+) -> Guard:
     """The studio of ``bundle``. The engine is opened here, so that the first frame does not wait for it."""
-    return serving({name: engine or Engine(bundle)}, rules)
+    return serving({name: engine or Engine(bundle)}, rules, osc=osc)
 
 
-def serving(engines: Mapping[str, Engine], rules: Rules, most_waiting: int = MOST_WAITING) -> Guard:
+def serving(
+    engines: Mapping[str, Engine], rules: Rules, most_waiting: int = MOST_WAITING, osc: socket.socket | None = None
+) -> Guard:
     """An application that shows several bundles by name, the first where none is named.
 
-    ``most_waiting``: single pictures that may wait for each.
+    ``most_waiting``: single pictures that may wait for each. ``osc``: where control messages come in (``server.controls``).
     """
     measured = Measured(engines)
 
@@ -53,6 +60,10 @@ def serving(engines: Mapping[str, Engine], rules: Rules, most_waiting: int = MOS
                 )
                 for name, engine in engines.items()
             }
+            if osc is not None:
+                loop = asyncio.get_running_loop()
+                receiver, _ = await loop.create_datagram_endpoint(lambda: Receiver(app.state.controls), sock=osc)
+                stack.callback(receiver.close)
             app.state.ready = True
             yield
             app.state.ready = False
@@ -67,6 +78,8 @@ def serving(engines: Mapping[str, Engine], rules: Rules, most_waiting: int = MOS
         openapi_url="/api/openapi.json",
     )
     app.state.measured, app.state.ready = measured, False
+    app.state.controls, app.state.films, app.state.photos = Controls(), set(), {}
+    app.state.osc_port = None if osc is None else osc.getsockname()[1]
     for route in ROUTES.names():
         app.include_router(ROUTES.get(route).router)
     app.add_exception_handler(UserError, _user_error)

@@ -30,6 +30,7 @@ SHORTEST_TOKEN = 12
 LARGEST_BODY = 64 * 1024  # bytes
 LARGER_BODIES = {
     "/api/sound": 512 * 1024,  # a few seconds of sound
+    "/api/photo": 12 * 1024 * 1024,  # as a phone takes it
     "/api/film": 4 * 1024 * 1024,  # a recording of some minutes
 }
 BODY_SECONDS = 10.0

@@ -3,6 +3,7 @@
 Client → server, text:  {"type": "state", "sequence": 7, "state": {…}}   paint this; forget what still waits
                         {"type": "shown", "sequence": 7}                 frame 7 is on the screen
 Server → client, text:  {"type": "hello", "protocol": 1, …}              once, first
+                        {"type": "controls", "values": {…}}              what came in by OSC: address → newest value
                         {"type": "problem", "sequence": 7, …}            a wrong message or state
 Server → client, bytes: header (little-endian, 12 bytes) + image
     uint8 protocol · uint8 kind (1 JPEG, 2 WebP, 3 PNG) · uint16 clients in the batch · uint32 sequence · float32 ms
@@ -57,6 +58,13 @@ class Hello(Message):
     type: Literal["hello"] = "hello"
     protocol: int = PROTOCOL
     engine: str
+
+
+class Moved(Message):
+    """What another program asked for by OSC."""
+
+    type: Literal["controls"] = "controls"
+    values: dict[str, float | int | str]
 
 
 class Problem(Message):

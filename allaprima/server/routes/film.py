@@ -47,7 +47,7 @@ async def film(
     format: Annotated[str, Query(max_length=40)] = "mp4",  # noqa: A002 - the query's word
 ) -> FileResponse:
     """The whole film; who goes away while it is painted stops it. 429 while others' films are being made."""
-    being_made = request.app.state.__dict__.setdefault("films", set())
+    being_made = request.app.state.films
     module = FORMATS.get(format)
     if len(being_made) >= AT_ONCE:
         raise BusyError

@@ -10,7 +10,8 @@ from fastapi import APIRouter, WebSocket
 from allaprima.core.errors import UserError
 from allaprima.runtime.pacing import Client, Failure
 from allaprima.server.context import studio_of
-from allaprima.server.protocol import Hello, Problem, Show, pack, parse
+from allaprima.server.controls import Listener
+from allaprima.server.protocol import Hello, Moved, Problem, Show, pack, parse
 
 router = APIRouter()
 CLIENTS = 1024
@@ -27,7 +28,9 @@ async def live(socket: WebSocket) -> None:
         await socket.close(TRY_LATER, "too many clients")
         return
     client = studio.pacer.join()
-    sender = asyncio.create_task(_send_frames(socket, client))
+    controls = socket.app.state.controls
+    listener = controls.join()
+    tasks = [asyncio.create_task(_send_frames(socket, client)), asyncio.create_task(_send_controls(socket, listener))]
     try:
         # Starlette says a lost connection as OSError, a send after closing as RuntimeError.
         with contextlib.suppress(OSError, RuntimeError):
@@ -35,8 +38,10 @@ async def live(socket: WebSocket) -> None:
             await _receive(socket, client)
     finally:
         studio.pacer.leave(client)
-        sender.cancel()
-        await asyncio.gather(sender, return_exceptions=True)
+        controls.leave(listener)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _receive(socket: WebSocket, client: Client) -> None:
@@ -53,6 +58,16 @@ async def _receive(socket: WebSocket, client: Client) -> None:
             client.offer(message.sequence, message.state)
         else:
             client.acknowledge(message.sequence)
+
+
+async def _send_controls(socket: WebSocket, listener: Listener) -> None:
+    with contextlib.suppress(OSError, RuntimeError):
+        while True:
+            values, problem = await listener.next()
+            if values:
+                await socket.send_text(Moved(values=values).model_dump_json())
+            if problem is not None:
+                await socket.send_text(Problem(problem=problem.problem, remedy=problem.remedy).model_dump_json())
 
 
 async def _send_frames(socket: WebSocket, client: Client) -> None:

@@ -40,6 +40,8 @@ function createNotice(element) {
 }
 
 async function start() {
+  const stage = new URLSearchParams(location.search).has('stage');
+  document.body.classList.toggle('stage', stage);
   const [model, panels] = await Promise.all([fetchJson('/api/model'), fetchJson('/api/panels')]);
   document.title = `${model.name} – Alla Prima`;
   document.querySelector('#subject').textContent = model.name;
@@ -58,7 +60,7 @@ async function start() {
     picture,
     notice,
     paint,
-    /** `on('frame' | 'status', detail => …)` */
+    /** `on('frame' | 'status' | 'controls', detail => …)` */
     on: (type, listener) => events.addEventListener(type, (event) => listener(event.detail)),
     reconnect: () => socket.reconnect(),
   };
@@ -80,6 +82,7 @@ async function start() {
     },
     problem: ({ problem, remedy }) => notice(`${problem}: ${remedy}`, 'bad'),
     hello: () => {},
+    controls: (values) => tell('controls', values),
   });
   let offered = null;
   store.subscribe((state) => {
@@ -88,6 +91,14 @@ async function start() {
     if (seen !== offered) socket.offer(state);
     offered = seen;
   });
+  // A stage is another window of this browser: it shows what is played here, and paints it itself.
+  const channel = new BroadcastChannel(`allaprima ${model.name}`);
+  if (stage) channel.onmessage = ({ data }) => data !== 'here' && store.set(data);
+  else {
+    channel.onmessage = ({ data }) => data === 'here' && channel.postMessage(store.get()); // a stage has opened
+    store.subscribe((state) => channel.postMessage(state));
+  }
+  if (stage) channel.postMessage('here');
   followAddress(store);
   hotkey('mod+z', store.undo);
   hotkey('mod+shift+z', store.redo);

@@ -6,13 +6,14 @@ export function createPicture(canvas, model) {
   const context = canvas.getContext('2d');
   const easel = canvas.parentElement;
   let bitmap = null;
+  let across = 1; // pictures in a row
   let crisp = (localStorage.getItem(SCALING) ?? (model.width <= 40 ? 'crisp' : 'smooth')) === 'crisp';
 
   function fit() {
     const ratio = devicePixelRatio || 1;
     const room = easel.getBoundingClientRect();
     let scale = Math.min((room.width * ratio) / model.width, (room.height * ratio) / model.height);
-    if (crisp && scale >= 2) scale = Math.floor(scale); // whole pixels, all equally large
+    if (crisp && scale >= 2 * across) scale = Math.floor(scale / across) * across; // whole pixels, all equally large
     const width = Math.max(1, Math.round(model.width * scale));
     const height = Math.max(1, Math.round(model.height * scale));
     if (canvas.width !== width || canvas.height !== height) {
@@ -29,7 +30,10 @@ export function createPicture(canvas, model) {
     context.imageSmoothingEnabled = !crisp;
     context.imageSmoothingQuality = 'high';
     if (model.channels === 4) context.clearRect(0, 0, canvas.width, canvas.height);
-    context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    const [width, height] = [canvas.width / across, canvas.height / across];
+    for (let i = 0; i < across * across; i += 1) {
+      context.drawImage(bitmap, (i % across) * width, Math.floor(i / across) * height, width, height);
+    }
   }
 
   canvas.classList.toggle('alpha', model.channels === 4);
@@ -43,6 +47,9 @@ export function createPicture(canvas, model) {
       draw();
       canvas.classList.add('painted');
     },
+    /** How often it is repeated side by side, to see whether it tiles. */
+    get tiled() { return across > 1; },
+    set tiled(value) { across = value ? 3 : 1; fit(); },
     get crisp() { return crisp; },
     set crisp(value) {
       crisp = value;

@@ -7,13 +7,13 @@ const KINDS = { 1: 'image/jpeg', 2: 'image/webp', 3: 'image/png' };
 const PATIENCE = [0.5, 1, 2, 4, 8];
 
 /**
- * `on.frame({blob, sequence, renderMs, together, askedAt})` must return a promise that is kept once the frame is on the screen;
- * `on.status('connecting' | 'idle' | 'rendering' | 'lost', seconds)`; `on.problem({problem, remedy})`; `on.hello(message)`.
+ * `on.frame({blob, sequence, renderMs, together, askedAt, state})` must return a promise that is kept once the frame is on the screen;
+ * `on.status('connecting' | 'idle' | 'rendering' | 'lost', seconds)`; `on.problem({problem, remedy})`; `on.hello(message)`; `on.controls({address: value})`.
  */
 export function connect(on) {
   let socket = null;
   let sequence = 0;
-  let asked = null; // {sequence, at}: the state on its way
+  let asked = null; // {sequence, at, state}: the state on its way
   let wanted = null; // {state, at}: the newest that has not been sent
   let last = null; // the newest of all, to be asked for again after a reconnection
   let failures = 0;
@@ -25,7 +25,7 @@ export function connect(on) {
   function flush() {
     if (!wanted || asked || !isOpen()) return;
     sequence = (sequence + 1) % 2 ** 32;
-    asked = { sequence, at: wanted.at };
+    asked = { sequence, at: wanted.at, state: wanted.state };
     send({ type: 'state', sequence, state: wanted.state });
     wanted = null;
     on.status('rendering');
@@ -53,6 +53,7 @@ export function connect(on) {
         together: view.getUint16(2, true),
         renderMs: view.getFloat32(8, true),
         askedAt: asked && asked.sequence === number ? asked.at : performance.now(),
+        state: asked && asked.sequence === number ? asked.state : null,
       });
     } finally {
       if (from === socket && isOpen()) {
@@ -65,6 +66,7 @@ export function connect(on) {
   function receiveText(text) {
     const message = JSON.parse(text);
     if (message.type === 'hello') on.hello(message);
+    if (message.type === 'controls') on.controls(message.values);
     if (message.type === 'problem') {
       on.problem(message);
       if (message.sequence !== null) settle(message.sequence);

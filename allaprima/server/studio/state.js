@@ -3,7 +3,7 @@
 
 export const DEFAULT = Object.freeze({
   format: 1, seed: 0, x: 0, y: 0, truncation: 1, label: null, text: null, other_text: null, text_share: 0, sound: null,
-  directions: null, a: null, b: null, mix: null,
+  directions: null, photo: null, a: null, b: null, mix: null,
 });
 export const SEEDS = 2 ** 53;
 const HISTORY = 200;
@@ -12,8 +12,8 @@ const HISTORY = 200;
 export const wrap = (v) => v - 2 * Math.floor((v + 1) / 2);
 
 /** The part of a state that a pin keeps. */
-export const pointOf = ({ seed, x, y, truncation, label, text, other_text, text_share, sound, directions }) => (
-  { seed, x, y, truncation, label, text, other_text, text_share, sound, directions });
+export const pointOf = ({ seed, x, y, truncation, label, text, other_text, text_share, sound, directions, photo }) => (
+  { seed, x, y, truncation, label, text, other_text, text_share, sound, directions, photo });
 
 export function createStore(initial) {
   let state = Object.freeze({ ...DEFAULT, ...initial });
@@ -82,6 +82,7 @@ const POINT = {
   other_text: (v) => v === null || typeof v === 'string',
   text_share: within(0, 1),
   sound: (v) => v === null || typeof v === 'string',
+  photo: (v) => v === null || typeof v === 'string',
   directions: (v) => v === null || (Array.isArray(v) && v.length <= 8 && v.every(within(-1, 1))),
 };
 const isPoint = (v) => fits(v, POINT);

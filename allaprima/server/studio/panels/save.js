@@ -1,6 +1,7 @@
 // Keeping a picture: as a PNG of its own size, or as a link that holds its recipe.
 
 import { h, hotkey, icon, iconButton } from '/studio/dom.js';
+import { download } from '/studio/film.js';
 import { encode } from '/studio/state.js';
 
 export const order = 30;
@@ -10,10 +11,8 @@ export function mount({ store, model, paint, notice }) {
   async function save() {
     const state = store.get();
     try {
-      const link = h('a', { href: URL.createObjectURL(await paint(state)), download: nameOf(state) });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-      notice(`Saved ${link.download}`);
+      download(await paint(state), nameOf(state));
+      notice(`Saved ${nameOf(state)}`);
     } catch (error) {
       notice(`The picture could not be saved: ${error.message}`, 'bad');
     }

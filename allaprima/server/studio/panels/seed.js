@@ -11,7 +11,7 @@ const RANDOM = 1_000_000; // random seeds stay short enough to be told to somebo
 export function mount({ store }) {
   const field = h('input', { type: 'text', inputmode: 'numeric', 'aria-label': 'Seed', class: 'seed', autocomplete: 'off', maxlength: 16 });
   const go = (seed) => {
-    store.set({ seed: Math.min(SEEDS - 1, Math.max(0, seed)), x: 0, y: 0, mix: null });
+    store.set({ seed: Math.min(SEEDS - 1, Math.max(0, seed)), x: 0, y: 0, photo: null, mix: null });
     store.commit();
   };
   const next = () => go(store.get().seed + 1);

@@ -1,0 +1,87 @@
+"""``/api/photo``: a person's own picture → where the generator paints what is most like it. The picture itself is not kept."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated
+
+import torch
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import StreamingResponse
+from PIL import Image
+from pydantic import ValidationError
+
+from allaprima.core.errors import UserError
+from allaprima.explain.inversion import Guess, inverted
+from allaprima.runtime.pacing import BusyError
+from allaprima.runtime.session import State, condition, packed_noise
+from allaprima.server.context import Studio, studio_of
+from allaprima.server.protocol import refusal
+
+router = APIRouter()
+FORMATS = ("PNG", "JPEG", "WEBP")  # rarely used decoders are where the holes are
+MOST_PIXELS = 64_000_000
+KINDS: dict[str, dict[str, str]] = {"image/png": {}, "image/jpeg": {}, "image/webp": {}}
+GRACE = 5.0  # seconds, after which a client that never began to read is forgotten
+
+
+@router.post(
+    "/api/photo",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/x-ndjson": {}}}},
+    openapi_extra={"requestBody": {"content": KINDS, "required": True}},
+)
+async def photo(
+    request: Request,
+    studio: Annotated[Studio, Depends(studio_of)],
+    wish: Annotated[str, Query(max_length=12_000, description="A state as JSON: what is asked for besides.")] = "{}",
+    seconds: Annotated[float, Query(ge=0.1, le=30)] = 5.0,
+) -> StreamingResponse:
+    """Lines of JSON, better and better: ``photo`` for a state, ``off`` (mean difference, 0 to 1), ``done`` (of the time)."""
+    being_found: dict[object, float] = request.app.state.photos  # token → when it is over
+    if any(until > time.monotonic() for until in being_found.values()):
+        raise BusyError  # it takes the processor from those who play: one at a time
+    being_found.clear()
+    try:
+        state = State.model_validate_json(wish)
+    except ValidationError as error:
+        raise refusal(error) from None
+    y = condition(state, studio.bundle)[None]
+    picture = await asyncio.to_thread(_opened, await request.body(), studio)
+    guesses = inverted(studio.bundle, picture, y, seconds)
+    token = object()
+    being_found[token] = time.monotonic() + seconds + GRACE
+
+    async def lines() -> AsyncIterator[bytes]:
+        try:
+            while (guess := await asyncio.to_thread(_next, guesses)) is not None:
+                told = {"photo": packed_noise(guess.noise), "off": round(guess.off, 4), "done": round(guess.done, 3)}
+                yield json.dumps(told).encode() + b"\n"
+        finally:
+            being_found.pop(token, None)
+
+    return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+
+def _next(guesses: Iterator[Guess]) -> Guess | None:
+    return next(guesses, None)
+
+
+def _opened(data: bytes, studio: Studio) -> torch.Tensor:
+    """float32 ``[1, C, H, W]`` in [-1, 1]. Raises UserError for what is no picture, or too large a one."""
+    domain = studio.bundle.domain
+    try:
+        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        if picture.width * picture.height > MOST_PIXELS:
+            raise UserError("The picture has too many pixels", "make it smaller")
+        stored = domain.from_picture(picture)
+    except UserError:
+        raise
+    except Exception:  # Pillow raises many kinds
+        raise UserError("This is no picture that can be read", "send a PNG, JPEG or WebP") from None
+    made: torch.Tensor = domain.to_tensor(stored[None])
+    return made
