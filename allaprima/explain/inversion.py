@@ -6,7 +6,7 @@ the encoder says; by Adam, several starts at once, of which the nearest is told.
 generator knows its way (Zhu et al. 2016 keep it in the prior's range). What no noise paints cannot be found: a generator of cats
 makes a cat of any picture.
 
-Use: ``for guess in inverted(bundle, picture, y): show(guess.noise, guess.off)``.
+Use: ``for guess in inverted(bundle, picture, ys): show(guess.noise, guess.off)``.
 """
 
 from __future__ import annotations
@@ -27,18 +27,23 @@ DRAWS = 256
 FIRST_SECONDS = 1.0  # for the draws
 STARTS = 4
 RATE, STEPS_A_GUESS = 0.1, 8
-SPHERE = 0.02  # weight of the distance from the sphere
+SPHERE = 0.1  # weight of the distance from the sphere
 COARSEST = 4  # pixels
 
 
 class Guess(NamedTuple):
     """``noise`` float32 ``[latent_dim]``; ``off``: mean absolute difference of its picture, in [0, 1] of the value range;
-    ``done`` in [0, 1] of the time.
+    ``place``: under which of the conditions; ``done`` in [0, 1] of the time.
     """
 
     noise: torch.Tensor
     off: float
+    place: int
     done: float
+
+    def under(self, places: torch.Tensor) -> Guess:
+        """``place`` counted among the starts → among the conditions."""
+        return self._replace(place=int(places[self.place]))
 
 
 class _Nets:
@@ -49,16 +54,19 @@ class _Nets:
         self.latent_dim, self.chunk, self.device = bundle.description.latent_dim, bundle.chunk, bundle.device
 
 
-def inverted(bundle: Bundle, picture: torch.Tensor, y: torch.Tensor, seconds: float = 5.0) -> Iterator[Guess]:
-    """``picture`` float32 ``[1, C, H, W]`` in [-1, 1]; ``y`` what is asked for, ``[1, condition_dim]``. At least two guesses."""
+def inverted(bundle: Bundle, picture: torch.Tensor, ys: torch.Tensor, seconds: float = 5.0) -> Iterator[Guess]:
+    """``picture`` float32 ``[1, C, H, W]`` in [-1, 1]; ``ys`` ``[K, condition_dim]``: what it may be painted under.
+
+    At least two guesses.
+    """
     began = time.monotonic()
-    device = bundle.device
     nets = _Nets(bundle)
-    wanted, y = picture.to(device), y.to(device)
+    wanted, ys = picture.to(nets.device), ys.to(nets.device)
     levels = pyramid(wanted)
-    noise = _starts(nets, levels, wanted, y)
+    noise, places = _starts(nets, levels, wanted, ys)
+    y = ys[places]
     best = _best(nets, noise, y, wanted)
-    yield Guess(*best, 0.0)
+    yield Guess(*best, 0.0).under(places)
     noise = noise.clone().requires_grad_(True)
     optimiser = torch.optim.Adam([noise], lr=RATE, betas=(0.9, 0.99))
     sphere = math.sqrt(noise.shape[1])
@@ -75,7 +83,7 @@ def inverted(bundle: Bundle, picture: torch.Tensor, y: torch.Tensor, seconds: fl
             optimiser.step()
         found = _best(nets, noise.detach(), y, wanted)
         best = min(best, found, key=lambda one: one[1])
-        yield Guess(*best, share)
+        yield Guess(*best, share).under(places)
         if share >= 1:
             return
 
@@ -96,26 +104,33 @@ def distance(made: list[torch.Tensor], wanted: list[torch.Tensor]) -> torch.Tens
 
 
 def _painted(nets: _Nets, noise: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    ys = y.expand(len(noise), -1)
-    z = noise if nets.prior is None else nets.prior(noise, ys)
-    made: torch.Tensor = nets.generator(z, ys)
+    z = noise if nets.prior is None else nets.prior(noise, y)
+    made: torch.Tensor = nets.generator(z, y)
     return made.clamp(-1, 1)
 
 
 @torch.no_grad()
-def _starts(nets: _Nets, levels: list[torch.Tensor], wanted: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """The noise of the nearest draws; for a net with an encoder and no prior its answer is the first of them."""
-    began, found, away = time.monotonic(), [], []
-    for place in range(0, DRAWS, nets.chunk):
-        rows = torch.randn(nets.chunk, nets.latent_dim, generator=torch_stream(0, "inversion", place)).to(nets.device)
+def _starts(
+    nets: _Nets, levels: list[torch.Tensor], wanted: torch.Tensor, ys: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The noise of the nearest draws, and which of ``ys`` each was painted under. An encoder's answer is among them."""
+    began = time.monotonic()
+    found, under, away = list[torch.Tensor](), list[torch.Tensor](), list[torch.Tensor]()
+    for first in range(0, DRAWS, nets.chunk):
+        stream = torch_stream(0, "inversion", first)
+        rows = torch.randn(nets.chunk, nets.latent_dim, generator=stream).to(nets.device)
+        places = torch.arange(first, first + nets.chunk, device=nets.device) % len(ys)
         found.append(rows)
-        away.append(distance(pyramid(_painted(nets, rows, y)), levels))
-        if time.monotonic() - began > FIRST_SECONDS and place:
+        under.append(places)
+        away.append(distance(pyramid(_painted(nets, rows, ys[places])), levels))
+        if time.monotonic() - began > FIRST_SECONDS and first + nets.chunk >= len(ys):
             break
-    noise = torch.cat(found)[torch.cat(away).argsort()[:STARTS]]
+    nearest = torch.cat(away).argsort()[:STARTS]
+    noise, places = torch.cat(found)[nearest], torch.cat(under)[nearest]
     if nets.encoder is not None:
-        noise = torch.cat([_encoded(nets, wanted, y), noise[:-1]])
-    return noise
+        noise[-1:] = _encoded(nets, wanted, ys[places[:1]])  # under the condition that the nearest draw suggests
+        places[-1] = places[0]
+    return noise, places
 
 
 def _encoded(nets: _Nets, wanted: torch.Tensor, y: torch.Tensor, steps: int = 60) -> torch.Tensor:
@@ -135,7 +150,7 @@ def _encoded(nets: _Nets, wanted: torch.Tensor, y: torch.Tensor, steps: int = 60
 
 
 @torch.no_grad()
-def _best(nets: _Nets, noise: torch.Tensor, y: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, float]:
+def _best(nets: _Nets, noise: torch.Tensor, y: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, float, int]:
     off = (_painted(nets, noise, y) - wanted).abs().mean((1, 2, 3)) / 2
     place = int(off.argmin())
-    return noise[place].float().cpu(), float(off[place])
+    return noise[place].float().cpu(), float(off[place]), place

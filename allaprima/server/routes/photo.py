@@ -13,14 +13,12 @@ import torch
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from PIL import Image
-from pydantic import ValidationError
 
 from allaprima.core.errors import UserError
 from allaprima.explain.inversion import Guess, inverted
 from allaprima.runtime.pacing import BusyError
-from allaprima.runtime.session import State, condition, packed_noise
+from allaprima.runtime.session import LONGEST_TEXT, State, condition, packed_noise
 from allaprima.server.context import Studio, studio_of
-from allaprima.server.protocol import refusal
 
 router = APIRouter()
 FORMATS = ("PNG", "JPEG", "WEBP")  # rarely used decoders are where the holes are
@@ -38,29 +36,31 @@ GRACE = 5.0  # seconds, after which a client that never began to read is forgott
 async def photo(
     request: Request,
     studio: Annotated[Studio, Depends(studio_of)],
-    wish: Annotated[str, Query(max_length=12_000, description="A state as JSON: what is asked for besides.")] = "{}",
+    text: Annotated[str | None, Query(max_length=LONGEST_TEXT, description="A wish that may help.")] = None,
     seconds: Annotated[float, Query(ge=0.1, le=30)] = 5.0,
 ) -> StreamingResponse:
-    """Lines of JSON, better and better: ``photo`` for a state, ``off`` (mean difference, 0 to 1), ``done`` (of the time)."""
+    """Lines of JSON, better and better: ``photo``, ``label`` and ``text`` for a state that asks for nothing else, ``off`` (mean
+    difference, 0 to 1), ``done`` (of the time).
+    """
     being_found: dict[object, float] = request.app.state.photos  # token → when it is over
     if any(until > time.monotonic() for until in being_found.values()):
         raise BusyError  # it takes the processor from those who play: one at a time
     being_found.clear()
-    try:
-        state = State.model_validate_json(wish)
-    except ValidationError as error:
-        raise refusal(error) from None
-    y = condition(state, studio.bundle)[None]
+    wishes = [State(label=label) for label in studio.bundle.classes] or [State()]
+    if text and "text" in studio.bundle.follows:
+        wishes.append(State(text=text))
+    ys = torch.stack([condition(one, studio.bundle) for one in wishes])
     picture = await asyncio.to_thread(_opened, await request.body(), studio)
-    guesses = inverted(studio.bundle, picture, y, seconds)
+    guesses = inverted(studio.bundle, picture, ys, seconds)
     token = object()
     being_found[token] = time.monotonic() + seconds + GRACE
 
     async def lines() -> AsyncIterator[bytes]:
         try:
             while (guess := await asyncio.to_thread(_next, guesses)) is not None:
-                told = {"photo": packed_noise(guess.noise), "off": round(guess.off, 4), "done": round(guess.done, 3)}
-                yield json.dumps(told).encode() + b"\n"
+                wish = wishes[guess.place]
+                told = {"photo": packed_noise(guess.noise), "label": wish.label, "text": wish.text}
+                yield json.dumps(told | {"off": round(guess.off, 4), "done": round(guess.done, 3)}).encode() + b"\n"
         finally:
             being_found.pop(token, None)
 

@@ -2,7 +2,7 @@
 // on in the background and the picture follows. The photo stays in the page; the server keeps nothing of it.
 
 import { h, iconButton } from '/studio/dom.js';
-import { encode, pointOf } from '/studio/state.js';
+import { DEFAULT, pointOf } from '/studio/state.js';
 
 export const order = 16;
 export const region = 'side';
@@ -49,10 +49,9 @@ export function mount({ store, notice }) {
     shown.hidden = false;
     said.textContent = 'looking …';
     const before = store.get();
-    const wish = encode({ ...pointOf(before), photo: null, a: null, b: null, mix: null });
     let morph = null;
     try {
-      const answer = await fetch(`/api/photo?seconds=${SECONDS}&wish=${encodeURIComponent(wish)}`, {
+      const answer = await fetch(`/api/photo?seconds=${SECONDS}${before.text ? `&text=${encodeURIComponent(before.text)}` : ''}`, {
         method: 'POST', headers: { 'content-type': photo.type }, body: photo, signal: mine.signal,
       });
       if (!answer.ok) {
@@ -61,7 +60,7 @@ export function mount({ store, notice }) {
       }
       for await (const guess of linesOf(answer.body)) {
         morph = morph ?? beginMorph(before);
-        morph.to(guess.photo);
+        morph.to({ photo: guess.photo, label: guess.label, text: guess.text });
         const alike = Math.round(100 * (1 - guess.off));
         said.textContent = guess.done < 1 ? `${alike} % alike, looking on …` : `${alike} % alike`;
       }
@@ -78,24 +77,24 @@ export function mount({ store, notice }) {
   function beginMorph(before) {
     const began = performance.now();
     const from = before.mix === null ? pointOf(before) : null;
-    const target = { ...pointOf(before), x: 0, y: 0, directions: null };
-    let photo = null;
+    const target = { ...pointOf(DEFAULT), seed: before.seed, truncation: 1 }; // what helps nothing is left out
+    let found = null; // {photo, label, text}
     let mine = null;
     let over = false;
     const put = (change) => { store.set(change); mine = store.get(); };
-    const arrived = () => put({ ...target, photo, a: before.a, b: before.b, mix: null });
+    const arrived = () => put({ ...target, ...found, a: before.a, b: before.b, mix: null });
     function tick() {
       if (over || (mine && mine !== store.get())) { over = true; return; }
       const t = Math.min(1, (performance.now() - began) / 1000 / MORPH_SECONDS);
       if (t < 1 && from) {
-        put({ a: from, b: { ...target, photo }, mix: t * t * (3 - 2 * t) });
+        put({ a: from, b: { ...target, ...found }, mix: t * t * (3 - 2 * t) });
         requestAnimationFrame(tick);
       } else arrived();
     }
     return {
       to(next) {
-        const first = photo === null;
-        photo = next;
+        const first = found === null;
+        found = next;
         if (first) tick();
         else if (mine === store.get() && store.get().mix === null) arrived();
       },
