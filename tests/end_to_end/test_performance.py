@@ -197,3 +197,58 @@ def test_a_photo_is_found_and_undo_leaves_it(page: Any) -> None:
     page.wait_for_timeout(300)
     page.keyboard.press("Control+z")
     page.wait_for_function("before => document.querySelector('#picture').toDataURL() === before", arg=before)
+
+
+def test_the_history_strip_goes_back_and_a_b_compares(page: Any) -> None:
+    settle(page)
+    first = pixels(page)
+    for key in ("a", "n", "b", "n"):
+        before = pixels(page)
+        page.keyboard.press(key)
+        if key == "n":
+            wait_for_other_pixels(page, before)
+            settle(page)
+    third = pixels(page)
+    strip = page.get_by_role("list", name="History")
+    assert strip.get_by_role("button").count() == 5
+    strip.locator("img[src]").nth(4).wait_for()
+    strip.get_by_role("button").first.click()
+    page.wait_for_function("first => document.querySelector('#picture').toDataURL() === first", arg=first)
+    strip.get_by_role("button").last.click()
+    page.wait_for_function("third => document.querySelector('#picture').toDataURL() === third", arg=third)
+    page.keyboard.press("q")
+    page.wait_for_function("first => document.querySelector('#picture').toDataURL() === first", arg=first)
+    page.keyboard.press("q")
+    page.wait_for_function("first => document.querySelector('#picture').toDataURL() !== first", arg=first)
+
+
+SHOWN = """() => {
+  const found = new Set();
+  const theirs = '#subject, code, textarea, [data-theirs], script, noscript, .wordmark';
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) if (!walker.currentNode.parentElement.closest(theirs)) found.add(walker.currentNode.data.trim());
+  for (const name of ['title', 'aria-label', 'placeholder']) {
+    for (const element of document.querySelectorAll(`[${name}]`)) found.add(element.getAttribute(name));
+  }
+  return [...found];
+}"""
+
+
+def test_in_chinese_nothing_stays_english(page: Any) -> None:
+    for title in ("Keys", "Moved by music", "Knobs and programs"):
+        panel(page, title).locator("summary").first.click()
+    page.keyboard.press("k")
+    english = [text for text in page.evaluate(SHOWN) if re.search("[a-z]{3}", text)]
+    assert len(english) > 60
+    page.get_by_role("button", name="中文").click()
+    page.get_by_role("heading", name="潜空间画板").wait_for()
+    page.wait_for_selector(PAINTED)
+    assert page.evaluate("document.documentElement.lang") == "zh-Hans"
+    page.keyboard.press("k")
+    page.keyboard.press("v")
+    page.wait_for_timeout(400)
+    names = {"WebM", "MIDI", "GIF", "MP4"}
+    left = [text for text in page.evaluate(SHOWN) if re.search("[A-Za-z]{3}", text) and not re.search("[一-鿿]", text)]
+    assert set(left) <= names
+    page.get_by_role("button", name="English").click()
+    page.get_by_role("heading", name="Latent pad").wait_for()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+import numpy as np
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
+from PIL import Image
 
 from allaprima.runtime.encoding import encode_png
 from allaprima.runtime.session import State
@@ -16,8 +18,21 @@ router = APIRouter()
 
 
 @router.post("/api/frame", response_class=Response, responses={200: {"content": {"image/png": {}}}})
-async def frame(state: State, studio: Annotated[Studio, Depends(studio_of)]) -> Response:
+async def frame(
+    state: State,
+    studio: Annotated[Studio, Depends(studio_of)],
+    side: Annotated[int, Query(ge=0, le=2048, description="Pixels of the longer side at most; 0: all there are.")] = 0,
+) -> Response:
     """The picture of a state, lossless: the same bytes for the same state."""
     (array,) = await studio.pacer.once(state)
-    data = await asyncio.to_thread(encode_png, array)
+    data = await asyncio.to_thread(_encoded, array, side)
     return Response(data, media_type="image/png")
+
+
+def _encoded(array: np.ndarray, side: int) -> bytes:
+    longer = max(array.shape[:2])
+    if 0 < side < longer:
+        small = Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
+        small.thumbnail((side, side), Image.Resampling.LANCZOS)
+        array = np.asarray(small).reshape(small.height, small.width, -1)
+    return encode_png(array)

@@ -1,14 +1,15 @@
 // Wiring: model → store → socket → picture, and the panels that the server finds in its folder.
 //
-// A panel is one file in panels/ that exports `order` (its place), `region` ('side', 'tools' or 'strip') and `mount(studio)`,
+// A panel is one file in panels/ that exports `order` (its place), `region` ('side', 'tools', 'under' or 'strip') and `mount(studio)`,
 // which returns its element, or null when it has nothing to offer for this model. `studio` is what is made below.
 
 import { connect } from '/studio/socket.js';
 import { createPicture } from '/studio/canvas.js';
 import { createStore, decode, encode, followAddress } from '/studio/state.js';
 import { hotkey } from '/studio/dom.js';
+import { translate } from '/studio/words.js';
 
-const REGIONS = { side: '#panels', tools: '#tools', strip: '#strip' };
+const REGIONS = { side: '#panels', tools: '#tools', under: '#under', strip: '#strip' };
 
 async function fetchJson(path) {
   const answer = await fetch(path);
@@ -16,9 +17,9 @@ async function fetchJson(path) {
   return answer.json();
 }
 
-/** One state as a PNG, painted by the server outside the live frames. */
-async function paint(state) {
-  const answer = await fetch('/api/frame', {
+/** One state as a PNG, painted by the server outside the live frames; `side`: pixels of the longer side at most, 0 for all. */
+async function paint(state, side = 0) {
+  const answer = await fetch(`/api/frame?side=${side}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(state),
@@ -40,6 +41,7 @@ function createNotice(element) {
 }
 
 async function start() {
+  translate(document.documentElement);
   const stage = new URLSearchParams(location.search).has('stage');
   document.body.classList.toggle('stage', stage);
   const [model, panels] = await Promise.all([fetchJson('/api/model'), fetchJson('/api/panels')]);

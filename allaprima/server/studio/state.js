@@ -43,6 +43,10 @@ export function createStore(initial) {
     },
     undo: () => at > 0 && go(at - 1),
     redo: () => at < past.length - 1 && go(at + 1),
+    /** The states that one can go back to, and which of them is shown. */
+    get past() { return past; },
+    get at() { return at; },
+    go: (place) => past[place] && go(place),
     get canUndo() { return at > 0; },
     get canRedo() { return at < past.length - 1; },
     /** `listener(state, before)` after every change; it is called once at the beginning. */

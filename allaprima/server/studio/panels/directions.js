@@ -6,6 +6,7 @@ export const order = 35;
 export const region = 'side';
 const FEWEST_SEEN = 4; // the others are a click away
 const LARGEST_THUMBNAIL = 256; // pixels: larger pictures take too long to paint sixteen of
+const SIDE = 80; // of a thumbnail
 const REST = 700; // milliseconds without a change before the ends are painted anew
 
 export function mount({ store, model, paint }) {
@@ -45,7 +46,7 @@ export function mount({ store, model, paint }) {
     for (const [k, { ends, element }] of rows.entries()) {
       if (element.hidden) continue;
       for (const [place, at] of [-1, 1].entries()) {
-        const picture = await paint({ ...state, directions: moved(state.directions, k, at) }).catch(() => null);
+        const picture = await paint({ ...state, directions: moved(state.directions, k, at) }, SIDE).catch(() => null);
         if (turn !== painted || !picture) return; // something newer is being painted
         const address = URL.createObjectURL(picture);
         const image = h('img', { src: address, alt: '', onload: () => URL.revokeObjectURL(address) });

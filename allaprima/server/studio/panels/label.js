@@ -18,7 +18,7 @@ export function mount({ store, model }) {
 
   function chips() {
     const all = [[null, 'any'], ...model.classes.map((name) => [name, name])].map(([label, text]) =>
-      [label, h('button', { type: 'button', class: 'chip', onclick: () => choose(label) }, text)]);
+      [label, h('button', { type: 'button', class: 'chip', 'data-theirs': label !== null, onclick: () => choose(label) }, text)]);
     store.subscribe((state) => {
       for (const [label, chip] of all) chip.setAttribute('aria-pressed', String(label === state.label));
     });
@@ -27,7 +27,7 @@ export function mount({ store, model }) {
 
   function list() {
     const select = h('select', { 'aria-labelledby': 'class-title' },
-      h('option', { value: '' }, 'any'), ...model.classes.map((name, i) => h('option', { value: i }, name)));
+      h('option', { value: '' }, 'any'), ...model.classes.map((name, i) => h('option', { value: i, 'data-theirs': true }, name)));
     select.addEventListener('change', () => choose(select.value === '' ? null : model.classes[select.value]));
     store.subscribe(({ label }) => { select.value = label === null ? '' : model.classes.indexOf(label); });
     return select;

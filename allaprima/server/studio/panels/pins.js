@@ -10,6 +10,7 @@ const SECONDS = 6; // from one pin to the other
 
 export function mount({ store, paint, notice }) {
   const pins = ['a', 'b'].map((key) => createPin(key));
+  const flip = h('button', { type: 'button', class: 'chip', title: 'From one pin to the other (Q)', onclick: compare }, 'A/B');
   const play = iconButton('play', 'Go to and fro between the pins', toggle);
   const range = slider({
     label: 'Between the pins', min: 0, max: 1, step: 0.001, reset: 0.5,
@@ -19,6 +20,12 @@ export function mount({ store, paint, notice }) {
   let going = null; // {phase, before} while playing
   let held = null; // what was pinned when the slider was last shown
 
+  function compare() {
+    if (flip.disabled) return;
+    stop();
+    store.set({ mix: (store.get().mix ?? 1) < 0.5 ? 1 : 0 });
+    store.commit();
+  }
   function toggle() {
     if (going) return stop(true);
     const phase = Math.acos(1 - 2 * (store.get().mix ?? 0)) / Math.PI;
@@ -71,7 +78,7 @@ export function mount({ store, paint, notice }) {
       clear.hidden = image.hidden = !pin;
       if (!pin) return;
       try {
-        const blob = await paint(pin);
+        const blob = await paint(pin, 136);
         if (recipe !== shown) return; // pinned again meanwhile
         URL.revokeObjectURL(image.src);
         image.src = URL.createObjectURL(blob);
@@ -83,6 +90,7 @@ export function mount({ store, paint, notice }) {
     return { element: h('div', { class: 'slot' }, main, clear), show };
   }
 
+  hotkey('q', compare);
   const hint = h('p', { class: 'help' }, 'Pin two pictures, then slide from one to the other.');
   const between = h('div', { class: 'between' }, pins[0].element, range.element, pins[1].element);
   store.subscribe((state) => {
@@ -90,14 +98,14 @@ export function mount({ store, paint, notice }) {
     pins[1].show(state.b);
     const ready = Boolean(state.a && state.b);
     hint.hidden = ready;
-    range.element.disabled = play.disabled = !ready;
+    range.element.disabled = play.disabled = flip.disabled = !ready;
     if (state.mix === null) stop();
     between.classList.toggle('live', state.mix !== null);
     if (state.mix !== null || held !== ready) range.set(state.mix ?? 0);
     held = ready;
   });
   return h('section', { class: 'panel' },
-    h('div', { class: 'row' }, h('h2', {}, 'Between two pins'), h('span', { class: 'grow' }), play),
+    h('div', { class: 'row' }, h('h2', {}, 'Between two pins'), h('span', { class: 'grow' }), flip, play),
     between,
     hint);
 }

@@ -61,7 +61,7 @@ export function mount(studio) {
     panel.open = true;
     show();
     try {
-      key.image.src = URL.createObjectURL(await paint(key.point));
+      key.image.src = URL.createObjectURL(await paint(key.point, 80));
     } catch (error) {
       notice(`The key could not be painted: ${error.message}`, 'bad');
     }

@@ -12,8 +12,8 @@ export function mount({ picture }) {
     picture.crisp = !picture.crisp;
     crisp.setAttribute('aria-pressed', String(picture.crisp));
   }
-  const tiled = iconButton('tiles', 'Repeated 3 × 3 (T)', toggleTiled, { 'aria-pressed': 'false' });
-  const stage = iconButton('stage', 'A stage: the picture alone in a window of its own, for a projector or OBS', openStage);
+  const tiled = iconButton('tiles', 'Repeated 3 × 3 (T)', toggleTiled, { 'aria-pressed': 'false', 'data-wide': true });
+  const stage = iconButton('stage', 'A stage: the picture alone in a window of its own, for a projector or OBS', openStage, { 'data-wide': true });
   function toggleTiled() {
     picture.tiled = !picture.tiled;
     tiled.setAttribute('aria-pressed', String(picture.tiled));
