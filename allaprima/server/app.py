@@ -24,7 +24,7 @@ from allaprima.runtime.engine import Engine
 from allaprima.runtime.pacing import MOST_WAITING, BusyError, Pacer
 from allaprima.server.context import Studio
 from allaprima.server.controls import Controls, Receiver
-from allaprima.server.failures import OPENAI, failure
+from allaprima.server.failures import OPENAI, described, failure
 from allaprima.server.guard import Guard, Rules
 from allaprima.server.measured import Measured
 
@@ -81,7 +81,8 @@ def serving(
     app.state.controls, app.state.films, app.state.photos = Controls(), set(), {}
     app.state.osc_port = None if osc is None else osc.getsockname()[1]
     for route in ROUTES.names():
-        app.include_router(ROUTES.get(route).router)
+        router = ROUTES.get(route).router
+        app.include_router(router, responses=described(router.prefix))
     app.add_exception_handler(UserError, _user_error)
     app.add_exception_handler(BusyError, _busy)
     app.add_exception_handler(RequestValidationError, _invalid)
