@@ -4,7 +4,7 @@ SETUP := $(PYTHON) tools/setup.py
 VENV_PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types test-slow bench race clean
+.PHONY: help setup demo test lint types test-slow faults bench race clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -26,6 +26,10 @@ types:  ## The type checker only
 
 test-slow:  ## The tests that take minutes each
 	@$(SETUP) test slow
+
+faults:  ## Load and bad clients against a server, whole numbers: some minutes
+	@$(SETUP) dev
+	@ALLAPRIMA_FAULTS=whole $(VENV_PYTHON) -m pytest tests/faults -s
 
 bench:  ## Every benchmark but the race, one after the other; each prints one JSON line last
 	@$(SETUP) dev

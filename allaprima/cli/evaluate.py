@@ -26,6 +26,9 @@ def evaluate(
     ] = "domain",
     weights: Annotated[Path | None, typer.Option(help="File with the weights of published features.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch those weights if they are not here.")] = False,
+    engine: Annotated[
+        str | None, typer.Option(help="Measure what this engine paints, such as int8; by default the nets themselves.")
+    ] = None,
     folds: Annotated[
         int | None, typer.Option(help="Train a recipe anew on so many folds of a dataset, and measure each.")
     ] = None,
@@ -39,12 +42,13 @@ def evaluate(
         _refuse({"--dataset": dataset is not None, "--split": split != "test"}, "with", "each fold holds out its own")
         of_seed = any(one.partition("=")[0].strip() == "seed" for one in change or [])
         _refuse({"--set seed=…": of_seed}, "with", "fold n has the seed of --seed, plus n", "give --seed instead")
+        _refuse({"--engine": engine is not None}, "with", "the nets themselves are measured")
         changes = _changes(minutes, images, change or [])
         _folds(run, folds, recipe or "gan", changes, seed, count, out, features, weights, download)
         return
     only = {"--recipe": recipe, "--minutes": minutes, "--images": images, "--set": change}
     _refuse({name: bool(value) for name, value in only.items()}, "without", "nothing is trained then")
-    _run(run, dataset, count, split, seed, out, features, weights, download)
+    _run(run, dataset, count, split, seed, out, features, weights, download, engine)
 
 
 def _run(
@@ -57,6 +61,7 @@ def _run(
     features: str,
     weights: Path | None,
     download: bool,
+    engine: str | None,
 ) -> None:
     from allaprima.bundle.bundle import Bundle
     from allaprima.core.device import Device
@@ -65,6 +70,7 @@ def _run(
     from allaprima.evaluation.evaluate import evaluate as measure
     from allaprima.evaluation.evaluate import find_dataset
     from allaprima.evaluation.features import Weights
+    from allaprima.runtime.engine import painted_by
 
     if is_dataset(run):
         raise UserError(
@@ -75,6 +81,10 @@ def _run(
     device = Device.choose()
     bundle = Bundle.load(run, device.torch)
     data = find_dataset(run, dataset)
+    if engine is not None:
+        bundle = painted_by(bundle, engine)
+        out = out or run / f"report-{engine}"
+        print(f"painted by {bundle.painter.name}")
     report = measure(run, data, bundle, device, count, split, seed, features, out, Weights(weights, download))
     print(report.table())
     print(f"\nfeatures: {report.facts['features']}\n{report.folder / 'report.html'}")

@@ -92,7 +92,8 @@ def generator(run: Path, as_json: bool = False, say: Callable[[str], None] = lam
 HEADING = f"{'engine':<18} {'p50':>8} {'p99':>8} {'of eight':>9} {'speed':>7} {'off by':>8} {'opens in':>9}"
 MEANING = (
     f"Milliseconds of a frame alone, and of one among eight; speed beside PyTorch's; mean difference from float32, in steps\n"
-    f"of 1/255, at most {TOLERANCE * 255:.0f} to be chosen."
+    f"of 1/255, at most {TOLERANCE * 255:.0f} to be chosen.\n"
+    "What an engine costs in Fréchet distance: allaprima evaluate RUN --engine NAME."
 )
 
 

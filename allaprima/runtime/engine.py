@@ -16,7 +16,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from allaprima.bundle.bundle import Bundle
+from allaprima.bundle.bundle import Asked, Bundle
+from allaprima.bundle.mixing import Embedded
 from allaprima.core.errors import UserError
 from allaprima.runtime import memory
 from allaprima.runtime.engines import ENGINES, Painter
@@ -56,6 +57,30 @@ class Engine:
         if len(states) == 1:
             return self.painter(z, y)
         return np.concatenate([self.painter(z[part], y[part]) for part in _pieces(len(states), self.batch_sizes)])
+
+
+class PaintedBundle(Bundle):
+    """A bundle whose pictures an engine paints, so that whatever measures a bundle measures the engine."""
+
+    def __init__(self, bundle: Bundle, painter: Painter) -> None:
+        self.__dict__.update(bundle.__dict__)
+        self.painter = painter
+
+    def decode(self, latents: torch.Tensor, asked: Asked | None = None) -> torch.Tensor:
+        """As a bundle's, in whole steps of 1/255."""
+        if asked is None:
+            asked = self.asked(len(latents))
+        y = (asked if isinstance(asked, Embedded) else self.embed(asked)).y
+        made = [self.painter(z, y[i : i + 1]) for i, z in enumerate(latents.split(1))]  # one alone, as live frames are
+        if not made:
+            return super().decode(latents, asked)
+        tensor: torch.Tensor = self.domain.to_tensor(np.concatenate(made))
+        return tensor
+
+
+def painted_by(bundle: Bundle, name: str) -> PaintedBundle:
+    """``bundle`` as the engine ``name`` paints it. Raises UserError as ``Engine`` does."""
+    return PaintedBundle(bundle, _choose(bundle, name)[0])
 
 
 def _usual(bundle: Bundle) -> tuple[Painter, float]:

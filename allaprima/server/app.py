@@ -27,6 +27,7 @@ from allaprima.server.controls import Controls, Receiver
 from allaprima.server.failures import OPENAI, described, failure
 from allaprima.server.guard import Guard, Rules
 from allaprima.server.measured import Measured
+from allaprima.server.routes.live import Direct
 
 LOG = logging.getLogger(__name__)
 ROUTES = Catalog("route", "allaprima.server.routes")
@@ -88,7 +89,7 @@ def serving(
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected)
-    return Guard(app, rules)  # around everything, the answers to unexpected errors too
+    return Guard(Direct(app), rules)  # around everything, the answers to unexpected errors too
 
 
 def _answer(

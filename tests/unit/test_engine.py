@@ -17,7 +17,7 @@ from allaprima.bundle.untrained import untrained
 from allaprima.core.errors import UserError
 from allaprima.runtime import encoding
 from allaprima.runtime.encoding import Kind, encode_jpeg, encode_live, encode_png
-from allaprima.runtime.engine import TOLERANCE, Engine
+from allaprima.runtime.engine import TOLERANCE, Engine, painted_by
 from allaprima.runtime.engines import ENGINES
 from allaprima.runtime.session import Point, State
 
@@ -126,3 +126,14 @@ def test_nothing_that_serves_loads_what_trains() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_bundle_that_an_engine_paints_is_measured_as_one() -> None:
+    bundle = untrained(16, classes=["cat", "fish"], generator={"name": "conv", "width": 8, "max_width": 16})
+    painted = painted_by(bundle, "torch")
+    mine, theirs = painted.sample(5, seed=3, as_="array"), bundle.sample(5, seed=3, as_="array")
+    assert np.abs(mine.astype(int) - theirs).mean() <= 255 * TOLERANCE
+    assert painted.sample(0, as_="array").shape == (0, 16, 16, 3)
+    assert painted.classes == bundle.classes
+    with pytest.raises(UserError):
+        painted_by(bundle, "no such engine")

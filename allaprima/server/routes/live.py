@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 
 from fastapi import APIRouter, WebSocket
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from allaprima.core.errors import UserError
 from allaprima.runtime.pacing import Client, Failure
 from allaprima.server.context import studio_of
-from allaprima.server.controls import Listener
+from allaprima.server.controls import Controls
 from allaprima.server.protocol import Hello, Moved, Problem, Show, pack, parse
 
 router = APIRouter()
@@ -19,7 +22,6 @@ READER_SECONDS = 10.0  # a frame that is not shown by then was sent to nobody
 POLICY, TRY_LATER = 1008, 1013  # RFC 6455, section 7.4.1
 
 
-@router.websocket("/ws")
 async def live(socket: WebSocket) -> None:
     """One client's session, from hello to goodbye."""
     studio = studio_of(socket)
@@ -28,9 +30,9 @@ async def live(socket: WebSocket) -> None:
         await socket.close(TRY_LATER, "too many clients")
         return
     client = studio.pacer.join()
-    controls = socket.app.state.controls
-    listener = controls.join()
-    tasks = [asyncio.create_task(_send_frames(socket, client)), asyncio.create_task(_send_controls(socket, listener))]
+    tasks = [asyncio.create_task(_send_frames(socket, client))]
+    if socket.app.state.osc_port is not None:  # a task for each of a thousand sockets is not nothing
+        tasks.append(asyncio.create_task(_send_controls(socket, socket.app.state.controls)))
     try:
         # Starlette says a lost connection as OSError, a send after closing as RuntimeError.
         with contextlib.suppress(OSError, RuntimeError):
@@ -38,10 +40,33 @@ async def live(socket: WebSocket) -> None:
             await _receive(socket, client)
     finally:
         studio.pacer.leave(client)
-        controls.leave(listener)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+# Starlette's route, not FastAPI's: that keeps three exit stacks for each socket and injects nothing that is needed here
+router.add_websocket_route("/ws", live)
+
+
+class Direct:
+    """Around the application: a socket goes to ``live`` without the middleware for requests, whose frames would stay on the
+    stack of each of a thousand idle sockets (6 KB, with the above 10).
+    """
+
+    def __init__(self, app: Starlette) -> None:
+        self._app, self.state = app, app.state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket" or scope["path"] != "/ws":
+            await self._app(scope, receive, send)
+            return
+        scope["app"] = self._app
+        socket = WebSocket(scope, receive, send)
+        try:
+            await live(socket)
+        except HTTPException as error:  # of a model that is not here: before anything was accepted
+            await socket.close(POLICY, str(error.detail))
 
 
 async def _receive(socket: WebSocket, client: Client) -> None:
@@ -60,14 +85,18 @@ async def _receive(socket: WebSocket, client: Client) -> None:
             client.acknowledge(message.sequence)
 
 
-async def _send_controls(socket: WebSocket, listener: Listener) -> None:
-    with contextlib.suppress(OSError, RuntimeError):
-        while True:
-            values, problem = await listener.next()
-            if values:
-                await socket.send_text(Moved(values=values).model_dump_json())
-            if problem is not None:
-                await socket.send_text(Problem(problem=problem.problem, remedy=problem.remedy).model_dump_json())
+async def _send_controls(socket: WebSocket, controls: Controls) -> None:
+    listener = controls.join()
+    try:
+        with contextlib.suppress(OSError, RuntimeError):
+            while True:
+                values, problem = await listener.next()
+                if values:
+                    await socket.send_text(Moved(values=values).model_dump_json())
+                if problem is not None:
+                    await socket.send_text(Problem(problem=problem.problem, remedy=problem.remedy).model_dump_json())
+    finally:
+        controls.leave(listener)
 
 
 async def _send_frames(socket: WebSocket, client: Client) -> None:
