@@ -12,6 +12,7 @@ import contextlib
 import importlib.util
 import io
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,7 +71,10 @@ def quantise(bundle: Bundle, path: Path) -> None:
     with converted(bundle) as whole, torch.inference_mode():
         graph = onnx.load(whole).graph
         names = [one.name for one in graph.input]
-        last = [node.name for node in graph.node if node.op_type in LAYERS][-1:]
+        layers = [node.name for node in graph.node if node.op_type in LAYERS]
+        if len(layers) < 2:  # there is nothing before the last layer: the graph stays as it is
+            shutil.copyfile(whole, path)
+            return
         logging.getLogger().disabled = True  # it recommends a preparation that the exporter has made already
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # and counts its histograms aloud
@@ -81,7 +85,7 @@ def quantise(bundle: Bundle, path: Path) -> None:
                     quant_format=QuantFormat.QDQ,
                     per_channel=True,
                     op_types_to_quantize=LAYERS,
-                    nodes_to_exclude=last,
+                    nodes_to_exclude=layers[-1:],
                     calibrate_method=CalibrationMethod.Percentile,
                     activation_type=QuantType.QInt8,
                     weight_type=QuantType.QInt8,
