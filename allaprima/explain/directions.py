@@ -22,7 +22,9 @@ from allaprima.bundle.bundle import Bundle
 NUM_DIRECTIONS = 8
 NUM_SAMPLES = 512
 AT_ONCE = 64
+COARSE, MIDDLE = 0.5, 0.85  # shares of what the early activations see
 _known: WeakKeyDictionary[Bundle, torch.Tensor] = WeakKeyDictionary()
+_known_levels: WeakKeyDictionary[Bundle, tuple[torch.Tensor, ...]] = WeakKeyDictionary()
 
 
 def principal(bundle: Bundle) -> torch.Tensor:
@@ -49,6 +51,33 @@ def _principal(bundle: Bundle) -> torch.Tensor:
     # orthogonal, the stronger ones first: two sliders never undo each other
     basis, upper = torch.linalg.qr(slopes.T)
     return (basis * upper.diagonal().sign()).T.float().contiguous()
+
+
+def levels(bundle: Bundle) -> tuple[torch.Tensor, ...]:
+    """Three parts of the noise, float32 ``[k, latent_dim]`` each, together an orthonormal basis: what the early activations see
+    the most of (coarse), what they see less of (middle), and what is left for the later layers (fine).
+
+    The axes of the linear map from noise to early activations, in the order of their shares: the first half of all that is seen,
+    up to .85 of it, the rest. At least one axis each; below three dimensions parts are empty.
+    """
+    if bundle not in _known_levels:
+        _known_levels[bundle] = _levels(bundle)
+    return _known_levels[bundle]
+
+
+@torch.no_grad()
+def _levels(bundle: Bundle) -> tuple[torch.Tensor, ...]:
+    noise = bundle.noise(NUM_SAMPLES, seed=0)
+    y = bundle.embed(bundle.asked(NUM_SAMPLES))
+    activations = _activations(bundle, bundle.from_noise(noise, y), y.y).double()
+    slopes = torch.linalg.lstsq(noise.double(), activations - activations.mean(0)).solution  # [latent_dim, F]
+    seen, axes = torch.linalg.eigh(slopes @ slopes.T)
+    seen, axes = seen.flip(0).clamp_min(0), axes.flip(1).T.float()
+    share = seen.cumsum(0) / seen.sum().clamp_min(1e-12)
+    dim = len(seen)
+    coarse = min(max(1, int((share < COARSE).sum()) + 1), max(1, dim - 2))
+    middle = min(max(coarse + 1, int((share < MIDDLE).sum()) + 1), max(coarse, dim - 1))
+    return axes[:coarse].contiguous(), axes[coarse:middle].contiguous(), axes[middle:].contiguous()
 
 
 class _SeenError(Exception):

@@ -22,7 +22,7 @@ from allaprima.bundle.mixing import Embedded, mixed, slerp
 from allaprima.core.config import Config
 from allaprima.core.errors import UserError
 from allaprima.core.seeds import torch_stream
-from allaprima.explain.directions import NUM_DIRECTIONS, principal
+from allaprima.explain.directions import NUM_DIRECTIONS, levels, principal
 from allaprima.models.conditions.sound import unpacked
 
 SEEDS = 2**53  # what a browser's number holds exactly
@@ -64,12 +64,18 @@ class Point(Config):
 
 
 class State(Point):
-    """A point, two pins ``a`` and ``b``, and ``mix`` in [0, 1]: while it is set, the picture lies between the pins."""
+    """A point, two pins ``a`` and ``b``, and ``mix`` in [0, 1]: while it is set, the picture lies between the pins.
+
+    ``mix_middle`` and ``mix_fine``: other shares for what later layers see of the noise (``explain.directions.levels``); None
+    goes with ``mix``, and so does what is asked for.
+    """
 
     format: Literal[1] = 1
     a: Point | None = None
     b: Point | None = None
     mix: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    mix_middle: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    mix_fine: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _mix_needs_pins(self) -> State:
@@ -91,7 +97,12 @@ def latent(state: State, bundle: Bundle) -> torch.Tensor:
 def noise(state: State, bundle: Bundle) -> torch.Tensor:
     """The state's noise, float32 ``[latent_dim]``: the point's own, or slerp between the pins while mixing."""
     if state.mix is not None and state.a is not None and state.b is not None:
-        return slerp(_moved(state.a, bundle), _moved(state.b, bundle), state.mix)
+        start, end = _moved(state.a, bundle), _moved(state.b, bundle)
+        shares = [state.mix if one is None else one for one in (state.mix, state.mix_middle, state.mix_fine)]
+        if len(set(shares)) == 1:
+            return slerp(start, end, state.mix)
+        parts = zip(levels(bundle), shares, strict=True)
+        return torch.stack([slerp(axes @ start, axes @ end, share) @ axes for axes, share in parts if len(axes)]).sum(0)
     return _moved(state, bundle)
 
 

@@ -4,6 +4,7 @@
 export const DEFAULT = Object.freeze({
   format: 1, seed: 0, x: 0, y: 0, truncation: 1, label: null, text: null, other_text: null, text_share: 0, sound: null,
   directions: null, photo: null, a: null, b: null, mix: null,
+  mix_middle: null, mix_fine: null,
 });
 export const SEEDS = 2 ** 53;
 const HISTORY = 200;
@@ -91,7 +92,8 @@ const POINT = {
 };
 const isPoint = (v) => fits(v, POINT);
 const orNull = (check) => (v) => v === null || check(v);
-const STATE = { ...POINT, format: (v) => v === 1, a: orNull(isPoint), b: orNull(isPoint), mix: orNull(within(0, 1)) };
+const STATE = { ...POINT, format: (v) => v === 1, a: orNull(isPoint), b: orNull(isPoint), mix: orNull(within(0, 1)),
+  mix_middle: orNull(within(0, 1)), mix_fine: orNull(within(0, 1)) };
 
 function fits(value, checks) {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;

@@ -17,6 +17,24 @@ export function mount({ store, paint, notice }) {
     oninput: (mix) => { stop(); store.set({ mix }); },
     onchange: store.commit,
   });
+  // what later layers see of the noise may come from elsewhere between the pins
+  const finer = { mix_middle: level('mix_middle', 'Middle'), mix_fine: level('mix_fine', 'Fine') };
+  const apart = h('button', { type: 'button', class: 'chip', 'aria-pressed': 'false', title: 'Coarse, middle and fine apart', onclick: toggleLevels }, 'Levels');
+  const rows = Object.values(finer).map(({ name, element }) => h('label', { class: 'row named' }, h('span', { class: 'help' }, name), element));
+  function level(key, name) {
+    const made = slider({
+      label: `${name}, between the pins`, min: 0, max: 1, step: 0.001, reset: 0.5,
+      oninput: (value) => { stop(); store.set({ mix: store.get().mix ?? 0, [key]: value }); },
+      onchange: store.commit,
+    });
+    return { ...made, name };
+  }
+  function toggleLevels() {
+    const { mix, mix_middle: middle } = store.get();
+    const share = middle === null ? mix ?? 0 : null;
+    store.set({ mix: mix ?? 0, mix_middle: share, mix_fine: share });
+    store.commit();
+  }
   let going = null; // {phase, before} while playing
   let held = null; // what was pinned when the slider was last shown
 
@@ -98,14 +116,18 @@ export function mount({ store, paint, notice }) {
     pins[1].show(state.b);
     const ready = Boolean(state.a && state.b);
     hint.hidden = ready;
-    range.element.disabled = play.disabled = flip.disabled = !ready;
+    range.element.disabled = play.disabled = flip.disabled = apart.disabled = !ready;
+    const isApart = ready && state.mix_middle !== null;
+    apart.setAttribute('aria-pressed', String(isApart));
+    for (const row of rows) row.hidden = !isApart;
+    for (const [key, { set }] of Object.entries(finer)) set(state[key] ?? state.mix ?? 0);
     if (state.mix === null) stop();
     between.classList.toggle('live', state.mix !== null);
     if (state.mix !== null || held !== ready) range.set(state.mix ?? 0);
     held = ready;
   });
   return h('section', { class: 'panel' },
-    h('div', { class: 'row' }, h('h2', {}, 'Between two pins'), h('span', { class: 'grow' }), flip, play),
-    between,
+    h('div', { class: 'row' }, h('h2', {}, 'Between two pins'), h('span', { class: 'grow' }), apart, flip, play),
+    between, ...rows,
     hint);
 }

@@ -63,6 +63,11 @@ export const WORDS = {
   'Go to and fro between the pins': '在两个图钉之间往返',
   'From one pin to the other (Q)': '从一个图钉到另一个（Q）',
   'Pin two pictures, then slide from one to the other.': '钉住两幅画，然后从一幅滑到另一幅。',
+  Levels: '分层',
+  'Coarse, middle and fine apart': '粗、中、细分开混合',
+  'Middle, between the pins': '中层，两个图钉之间',
+  'Fine, between the pins': '细层，两个图钉之间',
+  Fine: '细节',
   'A mix cannot be a pin itself: move the pad first': '混合画面不能钉住：请先移动画板',
   // films
   Film: '影片',
