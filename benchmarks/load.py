@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
-import threading
+import re
+import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import allaprima  # noqa: F401 - first: it sets how torch's threads wait
 
@@ -19,12 +25,10 @@ import httpx
 import numpy as np
 from websockets.asyncio.client import connect
 
-from allaprima.bundle.untrained import untrained
+from allaprima.bundle.untrained import save, untrained
 from allaprima.runtime.engine import Engine
+from allaprima.runtime.pacing import TOGETHER
 from allaprima.runtime.session import State
-from allaprima.server import listen
-from allaprima.server.app import serving
-from allaprima.server.guard import Rules
 from allaprima.server.protocol import unpack
 
 WAITING = 64  # single pictures that may wait: the server's own default
@@ -62,6 +66,8 @@ async def flood(address: str, requests: int) -> dict[str, float]:
                 refused.append((time.perf_counter() - began) * 1000)
             return answer.status_code
 
+        # connections are opened beforehand: a client of many at once is slow at that, and it is the server's answer that counts
+        await asyncio.gather(*(client.get(f"{address}healthz") for _ in range(requests)))
         tasks = [asyncio.create_task(ask(seed)) for seed in range(requests)]
         await asyncio.sleep(0.05)
         began = time.perf_counter()
@@ -75,6 +81,24 @@ async def flood(address: str, requests: int) -> dict[str, float]:
         "refused_p95_ms": round(float(np.percentile(refused, 95)), 1) if refused else 0.0,
         "health_ms": round(health, 1),
     }
+
+
+@contextlib.contextmanager
+def served(size: int, engine: str) -> Iterator[str]:
+    """The address of ``allaprima serve`` in a process of its own, as it is in life."""
+    with tempfile.TemporaryDirectory() as folder:
+        save(untrained(size), Path(folder) / "live")
+        command = [sys.executable, "-m", "allaprima", "serve", f"{folder}/live", "--engine", engine, "--port", "0"]
+        process = subprocess.Popen([*command, "--queue", str(WAITING)], stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if found := re.search(r"http://\S+?/", line):
+                    yield found.group()
+                    break
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 def one_at_a_time(engine: Engine, seconds: float) -> float:
@@ -107,17 +131,9 @@ def main() -> None:
     given = options.parse_args()
     engine = Engine(untrained(given.size), given.engine)
     single, batched = one_at_a_time(engine, 3.0), together(engine, 3.0)
-    with listen.bind("127.0.0.1", 0) as listening:
-        started = threading.Event()
-        server = listen.server(serving({"live": engine}, Rules.for_binding("127.0.0.1"), WAITING), started.set)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        assert started.wait(30)
-        address = listen.address_of(listening, "127.0.0.1")
+    with served(given.size, given.engine) as address:
         frames = np.array(asyncio.run(all_play(address, given.clients, given.seconds)))
-        flooded = asyncio.run(flood(address, 2 * WAITING))
-        server.should_exit = True
-        thread.join(20)
+        flooded = asyncio.run(flood(address, 2 * (WAITING + TOGETHER)))
     figures = {
         "benchmark": "load",
         "clients": given.clients,

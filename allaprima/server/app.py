@@ -21,10 +21,11 @@ from allaprima.bundle.bundle import Bundle
 from allaprima.core.catalog import Catalog
 from allaprima.core.errors import UserError
 from allaprima.runtime.engine import Engine
-from allaprima.runtime.pacing import MOST_WAITING, BusyError, Pacer
+from allaprima.runtime.pacing import MOST_WAITING, TOGETHER, BusyError, Pacer
 from allaprima.server.context import Studio
 from allaprima.server.controls import Controls, Receiver
 from allaprima.server.failures import OPENAI, described, failure
+from allaprima.server.gate import PROBLEM, REMEDY, Gate
 from allaprima.server.guard import Guard, Rules
 from allaprima.server.measured import Measured
 from allaprima.server.routes.live import Direct
@@ -89,7 +90,9 @@ def serving(
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected)
-    return Guard(Direct(app), rules)  # around everything, the answers to unexpected errors too
+    inside = len(engines) * (most_waiting + TOGETHER)  # those that wait and those that are being painted
+    gate = Gate(Direct(app), inside, measured.refused.inc)
+    return Guard(gate, rules)  # around everything, the answers to unexpected errors too
 
 
 def _answer(
@@ -105,9 +108,7 @@ async def _user_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _busy(request: Request, _: Exception) -> JSONResponse:
     request.app.state.measured.refused.inc()
-    return _answer(
-        request, 429, "Too many pictures are being made at once", "try again in a second", {"Retry-After": "1"}
-    )
+    return _answer(request, 429, PROBLEM, REMEDY, {"Retry-After": "1"})
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

@@ -127,7 +127,7 @@ export function mount({ store, paint, notice }) {
     held = ready;
   });
   return h('section', { class: 'panel' },
-    h('div', { class: 'row' }, h('h2', {}, 'Between two pins'), h('span', { class: 'grow' }), apart, flip, play),
+    h('div', { class: 'row' }, h('h2', {}, 'Two pins'), h('span', { class: 'grow' }), apart, flip, play),
     between, ...rows,
     hint);
 }

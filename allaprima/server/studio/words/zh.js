@@ -58,7 +58,7 @@ export const WORDS = {
   'More directions': '更多方向',
   'Fewer directions': '更少方向',
   // pins
-  'Between two pins': '两个图钉之间',
+  'Two pins': '两个图钉',
   'Between the pins': '图钉之间',
   'Go to and fro between the pins': '在两个图钉之间往返',
   'From one pin to the other (Q)': '从一个图钉到另一个（Q）',
