@@ -252,3 +252,32 @@ def test_in_chinese_nothing_stays_english(page: Any) -> None:
     assert set(left) <= names
     page.get_by_role("button", name="English").click()
     page.get_by_role("heading", name="Latent pad").wait_for()
+
+
+def test_a_preset_survives_a_reload_and_travels_as_a_file(page: Any) -> None:
+    settle(page)
+    page.keyboard.press("n")
+    settle(page)
+    wanted = pixels(page)
+    presets = panel(page, "Presets")
+    presets.locator("summary").click()
+    presets.get_by_role("button", name="Keep this picture").click()
+    presets.get_by_label("Name of the preset").fill("the second")
+    presets.get_by_label("Name of the preset").blur()
+    data = saved(page, presets.get_by_role("button", name="Keep the presets as a file").click)
+    page.goto(page.url.split("#")[0])
+    page.reload()
+    page.wait_for_selector(PAINTED)
+    settle(page)
+    presets.locator("summary").click()
+    presets.get_by_role("button", name="Go to the second").click()
+    page.wait_for_function("wanted => document.querySelector('#picture').toDataURL() === wanted", arg=wanted)
+    presets.get_by_role("button", name="Remove the second").click()
+    assert presets.get_by_role("listitem").count() == 0
+    chooser = presets.get_by_label("Choose presets")
+    chooser.set_input_files({"name": "mine.json", "mimeType": "application/json", "buffer": data})
+    presets.get_by_role("button", name="Go to the second").wait_for()
+    chooser.set_input_files(
+        {"name": "bad.json", "mimeType": "application/json", "buffer": b'{"presets": [{"state": 3}]}'}
+    )
+    page.get_by_text("This file holds no presets").wait_for()

@@ -69,6 +69,14 @@ export const WORDS = {
   'Fine, between the pins': '细层，两个图钉之间',
   Fine: '细节',
   'A mix cannot be a pin itself: move the pad first': '混合画面不能钉住：请先移动画板',
+  // presets
+  Presets: '预设',
+  'Keep this picture': '保留这幅画',
+  'Open …': '打开……',
+  'Choose presets': '选择预设文件',
+  'Keep the presets as a file': '把预设存为文件',
+  'Name of the preset': '预设的名称',
+  'This file holds no presets': '这个文件里没有预设',
   // films
   Film: '影片',
   'Record (V)': '录制（V）',
@@ -152,6 +160,8 @@ export const PATTERNS = [
   [/^Go to pin (\w)$/, '回到图钉 $1'],
   [/^Clear pin (\w)$/, '取下图钉 $1'],
   [/^Pin (\w) could not be painted: (.*)$/, '图钉 $1 无法画出：$2'],
+  [/^Remove (Preset .*)$/, '移除 $1'],
+  [/^Go to (Preset .*)$/, '转到 $1'],
   [/^Go to picture (\d+) of the history$/, '回到历史中的第 $1 幅'],
   [/^Go to key (\d+)$/, '转到关键帧 $1'],
   [/^Remove key (\d+)$/, '移除关键帧 $1'],
