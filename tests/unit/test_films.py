@@ -90,7 +90,9 @@ def test_a_gif_leaves_out_what_would_be_seen_too_long(engine: Engine, tmp_path: 
 
 
 def test_numbered_pngs_are_lossless_and_their_times_are_beside_them(engine: Engine, tmp_path: Path) -> None:
-    write(engine, Film(motion=IRREGULAR), tmp_path / "film.zip")
+    told: list[int] = []
+    write(engine, Film(motion=IRREGULAR), tmp_path / "film.zip", told.append)
+    assert told == [1, 1, 1, 1]
     with zipfile.ZipFile(tmp_path / "film.zip") as file:
         assert file.testzip() is None
         for place, (_, state) in enumerate(IRREGULAR.times(1), 1):

@@ -59,18 +59,16 @@ def writer_of(path: Path, name: str, film: Film, shape: tuple[int, int, int]) ->
 def write(engine: Engine, film: Film, path: Path, said: Callable[[int], None] = lambda _: None) -> None:
     """Paint the whole film to ``path``, whole or not at all, in the format that its ending names.
 
-    ``said`` is told how many frames are written."""
+    ``said`` is told of each frame, by its count of 1."""
     name = format_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".film-", dir=path.parent) as folder:
         made = Path(folder) / path.name
         with contextlib.closing(writer_of(made, name, film, frame_shape(engine.bundle))) as writer:
-            done = 0
             for part in batches(film):
                 for moment, frame in zip(part, engine.render([one.state for one in part]), strict=True):
                     writer.add(frame, moment.seconds, moment.duration)
-                    done += 1
-                    said(done)
+                    said(1)
         os.replace(made, path)
 
 
