@@ -117,6 +117,10 @@ def test_every_format_takes_grey_colour_transparency_and_odd_sides(tmp_path: Pat
     writer.close()
     if name == "png":
         return  # above
+    if name == "sheet":
+        with Image.open(path) as sheet:
+            assert sheet.size == (2 * 33, 2 * 17)  # four frames
+        return
     frames = shown(path)
     assert len(frames) == film.count
     _, made = frames[0]
@@ -125,6 +129,19 @@ def test_every_format_takes_grey_colour_transparency_and_odd_sides(tmp_path: Pat
         assert made[8, 6, :3].min() >= 250  # on paper
     if channels == 4 and name == "gif":
         assert (made[8, 6, 3], made[8, 25, 3]) == (0, 255)
+
+
+def test_a_sheet_holds_the_frames_in_rows_and_is_never_too_large(engine: Engine, tmp_path: Path) -> None:
+    write(engine, Film(motion=IRREGULAR), tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as opened:
+        sheet = np.asarray(opened)
+    wanted = engine.render([state for _, state in IRREGULAR.times(1)])
+    np.testing.assert_array_equal(sheet[:16, :16], wanted[0])
+    np.testing.assert_array_equal(sheet[:16, 16:], wanted[1])
+    np.testing.assert_array_equal(sheet[16:, 16:], wanted[3])
+    with pytest.raises(UserError, match="too large"):
+        write(engine, Film(motion=Circle(seconds=2), size=2048), tmp_path / "large.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
 
 
 def test_a_circle_is_a_perfect_loop() -> None:
@@ -200,7 +217,13 @@ def test_the_server_makes_the_same_film_and_keeps_nothing(
     with TestClient(
         create(engine.bundle, "cats", Rules.for_binding("127.0.0.1"), engine), base_url="http://127.0.0.1"
     ) as client:
-        assert {one["suffix"] for one in client.get("/api/film/formats").json()} == {".mp4", ".webm", ".gif", ".zip"}
+        assert {one["suffix"] for one in client.get("/api/film/formats").json()} == {
+            ".mp4",
+            ".webm",
+            ".gif",
+            ".zip",
+            ".png",
+        }
         made = client.post("/api/film?format=png", json=film.model_dump(mode="json"))
         assert made.status_code == 200, made.text
         assert "cats.zip" in made.headers["content-disposition"]
