@@ -13,7 +13,7 @@ from allaprima.bundle.starter import STARTER
 from allaprima.core.files import write_json
 
 MOST_BYTES = 4_000_000
-OPENING = {"text": "a red fish"}  # what the studio shows first
+OPENING = {"text": "a violet pen-drawn butterfly on blush"}  # what the studio shows first
 KINDS = ("*.json", "*.safetensors", "card.md", "preview.webp")
 
 
