@@ -13,6 +13,7 @@ import torch
 
 from allaprima.bundle.untrained import save, untrained
 from allaprima.core import cache
+from allaprima.core.device import has_fast_bf16
 from allaprima.core.errors import UserError
 from allaprima.runtime import checkup, doctor, memory
 from allaprima.runtime.doctor import Finding, best, examine
@@ -45,8 +46,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_engine_is_measured_or_says_what_it_lacks(quick: None, run: Path) -> None:
     said: list[str] = []
     findings = examine(untrained(16, generator=SMALL), said.append)
-    assert [one.engine for one in findings] == ["torch", "cuda"]
-    torch_found, cuda = findings
+    assert [one.engine for one in findings] in (
+        ["torch", "cuda"],
+        ["torch", "torch", "cuda"],
+    )  # bf16 too, where it is native
+    *_, torch_found, cuda = findings
     assert torch_found.right
     assert 0 < torch_found.p50_ms <= torch_found.p99_ms
     assert torch_found.together_ms > 0
@@ -93,14 +97,15 @@ def test_what_was_measured_holds_for_bundles_of_the_same_form_alone() -> None:
 
 def test_an_engine_takes_what_was_remembered(own_cache: Path) -> None:
     bundle = untrained(16, generator=SMALL)
-    assert Engine(bundle).painter.name == "torch cpu fp32"
+    usual = f"torch cpu {'bf16' if has_fast_bf16(torch.device('cpu')) else 'fp32'}"
+    assert Engine(bundle).painter.name == usual
     memory.remember(bundle, Choice(engine="onnxruntime", painter="onnxruntime fp32", frame_ms=1.0))
     assert Engine(bundle).painter.name == "onnxruntime fp32"
     memory.remember(bundle, Choice(engine="gone", painter="gone", frame_ms=1.0))
-    assert Engine(bundle).painter.name == "torch cpu fp32"
+    assert Engine(bundle).painter.name == usual
     for damaged in own_cache.rglob("*.json"):
         damaged.write_text("{")
-    assert Engine(bundle).painter.name == "torch cpu fp32"
+    assert Engine(bundle).painter.name == usual
 
 
 def test_a_converted_generator_is_made_once_for_each_set_of_weights(

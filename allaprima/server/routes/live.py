@@ -8,6 +8,7 @@ import contextlib
 from fastapi import APIRouter, WebSocket
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from allaprima.core.errors import UserError
@@ -16,7 +17,6 @@ from allaprima.server.context import studio_of
 from allaprima.server.controls import Controls
 from allaprima.server.protocol import Hello, Moved, Problem, Show, pack, parse
 
-router = APIRouter()
 CLIENTS = 1024
 READER_SECONDS = 10.0  # a frame that is not shown by then was sent to nobody
 POLICY, TRY_LATER = 1008, 1013  # RFC 6455, section 7.4.1
@@ -46,7 +46,7 @@ async def live(socket: WebSocket) -> None:
 
 
 # Starlette's route, not FastAPI's: that keeps three exit stacks for each socket and injects nothing that is needed here
-router.add_websocket_route("/ws", live)
+router = APIRouter(routes=[WebSocketRoute("/ws", live)])
 
 
 class Direct:
