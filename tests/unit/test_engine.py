@@ -137,3 +137,22 @@ def test_a_bundle_that_an_engine_paints_is_measured_as_one() -> None:
     assert painted.classes == bundle.classes
     with pytest.raises(UserError):
         painted_by(bundle, "no such engine")
+
+
+def test_a_signal_after_openvino_has_gone_is_a_signal() -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    code = """
+import gc, os, signal, torch
+from allaprima.bundle.untrained import untrained
+from allaprima.runtime.engines import ENGINES
+bundle = untrained(16, latent_dim=8, generator={"name": "conv", "width": 8, "max_width": 16})
+painters = list(ENGINES.get("openvino").painters(bundle))
+for painter in painters:
+    painter(bundle.latents(1), torch.zeros(1, 0))
+del painter, painters
+gc.collect()
+signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr

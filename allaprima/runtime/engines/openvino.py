@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,8 @@ class OpenVinoPainter:
     """
 
     def __init__(self, path: Path, precision: str, name: str) -> None:
-        try:
-            import openvino
-        except ImportError:
-            raise missing("openvino") from None
         self.name = name
-        self._core = openvino.Core()
+        self._core = core()
         # an ONNX file lies in a folder that may go; OpenVINO's own form is two files, which it finds by their path
         self._model = self._core.read_model(path.read_bytes() if path.suffix == ".onnx" else path)
         self._settings = {
@@ -50,6 +47,18 @@ class OpenVinoPainter:
         request = self._core.compile_model(model, "CPU", self._settings).create_infer_request()
         self._requests[count] = request
         return request
+
+
+@cache
+def core() -> Any:
+    """One for the whole process, which never goes. With the last one goes the CPU's plug-in, and the next signal that comes in
+    (SIGTERM, Ctrl-C) runs into where it was: a segmentation fault (OpenVINO 2026.4). Raises UserError without the package.
+    """
+    try:
+        import openvino
+    except ImportError:
+        raise missing("openvino") from None
+    return openvino.Core()
 
 
 def painters(bundle: Bundle) -> Iterator[OpenVinoPainter]:
