@@ -21,6 +21,7 @@ from allaprima.bundle.bundle import Bundle
 from allaprima.core.errors import UserError
 from allaprima.core.files import plain_disk_errors
 from allaprima.domains.image import ImageDomain
+from allaprima.models.generators import LaysOut
 
 LATENTS, NOISE, ASKED, PICTURES = "latents", "noise", "asked", "pictures"
 OPSET = 18  # what the exporter writes without converting; onnxruntime-web reads it
@@ -56,12 +57,9 @@ def painted(domain: ImageDomain, generator: nn.Module, z: torch.Tensor, y: torch
 
     A generator that lays its pixels out at the end (``models.generators.live``) has its bytes laid out, not its floats.
     """
-    stored: torch.Tensor
-    if hasattr(generator, "cells"):
-        stored = domain.to_stored(generator.cells(z, y), generator.lay)  # type: ignore[operator, arg-type]  # checked above
-    else:
-        stored = domain.to_stored(generator(z, y))
-    return stored
+    if isinstance(generator, LaysOut):
+        return domain.to_stored(generator.cells(z, y), generator.lay)
+    return domain.to_stored(generator(z, y))
 
 
 def export(bundle: Bundle, path: Path, prior: bool = False) -> Graph:

@@ -54,10 +54,20 @@ def encode_png(frame: np.ndarray) -> bytes:
     return _save(frame, "PNG")
 
 
+def resized(frame: np.ndarray, width: int, height: int, crisp: bool = False) -> np.ndarray:
+    """uint8 ``[H, W, C]`` → ``[height, width, C]``; ``crisp`` keeps pixels as squares."""
+    how = Image.Resampling.NEAREST if crisp else Image.Resampling.LANCZOS
+    return np.asarray(_picture(frame).resize((width, height), how)).reshape(height, width, -1)
+
+
 def _save(frame: np.ndarray, kind: str, **options: int) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame).save(buffer, kind, **options)
+    _picture(frame).save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def _picture(frame: np.ndarray) -> Image.Image:
+    return Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame)
 
 
 @cache

@@ -63,7 +63,7 @@ class PaintedBundle(Bundle):
     """A bundle whose pictures an engine paints, so that whatever measures a bundle measures the engine."""
 
     def __init__(self, bundle: Bundle, painter: Painter) -> None:
-        self.__dict__.update(bundle.__dict__)
+        super().__init__(bundle.description, bundle.nets, bundle.folder)
         self.painter = painter
 
     def decode(self, latents: torch.Tensor, asked: Asked | None = None) -> torch.Tensor:

@@ -306,7 +306,7 @@ def test_a_crowd_is_refused_at_the_door_in_either_ones_own_words() -> None:
             async def send(message: Any) -> None:
                 sent.append(message)
 
-            await gate({"type": "http", "path": path}, None, send)  # type: ignore[arg-type]
+            await gate({"type": "http", "path": path}, None, send)  # type: ignore[arg-type]  # nothing is read of it
             return sent[0]["status"], dict(sent[0]["headers"]), json.loads(sent[1]["body"] or "{}")
 
         inside = [asyncio.create_task(ask("/api/frame")) for _ in range(2)]

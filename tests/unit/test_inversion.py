@@ -48,7 +48,7 @@ def test_its_own_picture_is_found_again() -> None:
 def test_the_class_that_paints_it_is_told() -> None:
     bundle = untrained(16, classes=["cat", "dog", "fish"], generator=SMALL, latent_dim=8)
     with torch.no_grad():  # random weights hardly look at the class: make them
-        bundle.condition.weight.mul_(8)  # type: ignore[union-attr, operator]
+        bundle.condition.weight.mul_(8)  # type: ignore[union-attr, operator]  # it is an Embedding
     ys = torch.stack([condition(State(label=label), bundle) for label in bundle.classes])
     *_, last = inverted(bundle, painted(bundle, State(seed=5, label="dog")), ys, seconds=2)
     assert bundle.classes[last.place] == "dog"
@@ -113,7 +113,7 @@ def test_over_http_guesses_come_as_lines_and_the_last_can_be_shown(
         assert (
             client.post("/api/photo?seconds=0.2", content=as_file("PNG")).status_code == 200
         )  # nobody blocks for ever
-        app.app.state.photos[object()] = 1e12  # type: ignore[attr-defined]
+        app.app.state.photos[object()] = 1e12  # type: ignore[attr-defined]  # what is behind the guard
         busy = client.post("/api/photo?seconds=0.2", content=as_file("PNG"))
         assert busy.status_code == 429
         assert busy.headers["retry-after"] == "1"

@@ -11,7 +11,7 @@ from allaprima.bundle.graph import export
 from allaprima.compress.exports import ONNX_FILE
 from allaprima.compress.exports._readme import readme
 from allaprima.runtime.engines._converted import missing
-from allaprima.runtime.engines.openvino import OpenVinoPainter
+from allaprima.runtime.engines.openvino import OpenVinoPainter, core
 
 SUMMARY = "generator.xml and .bin with their description, for OpenVINO"
 
@@ -39,7 +39,7 @@ def write(bundle: Bundle, folder: Path, about: dict[str, Any], wanted: Any) -> O
         raise missing("openvino") from None
     with tempfile.TemporaryDirectory(prefix="allaprima-") as beside:
         export(bundle, Path(beside) / ONNX_FILE, prior=True)
-        model = openvino.Core().read_model((Path(beside) / ONNX_FILE).read_bytes())
+        model = core().read_model((Path(beside) / ONNX_FILE).read_bytes())
     openvino.save_model(model, folder / "generator.xml", compress_to_fp16=False)
     (folder / "README.md").write_text(
         readme(about, "an OpenVINO model", "openvino, numpy and pillow", PROGRAM), "utf-8"

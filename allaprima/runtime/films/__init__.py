@@ -1,4 +1,4 @@
-"""What a film is written as. One format a file: ``SUFFIX``, ``MEDIA_TYPE``, and ``writer(path, shape, last)``.
+"""What a film is written as. One format a file: ``TITLE``, ``SUFFIX``, ``MEDIA_TYPE``, and ``writer(path, shape, last)``.
 
 Frames go to the disk as they come: memory does not grow with the film. Each is seen from its own time on, in ticks of the format.
 """
@@ -8,17 +8,18 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from PIL import Image
 
 from allaprima.bundle.bundle import Bundle
 from allaprima.core.catalog import Catalog
 from allaprima.core.errors import UserError, suggest
+from allaprima.runtime.encoding import resized
 from allaprima.runtime.engine import Engine
 from allaprima.runtime.film import Film, Moment
 
@@ -51,7 +52,7 @@ def writer_of(path: Path, name: str, film: Film, shape: tuple[int, int, int]) ->
     Raises UserError for an unknown format, and without what it needs.
     """
     height, width = _size(film, shape)
-    *_, last = film.moments()
+    (last,) = deque(film.moments(), maxlen=1)
     writer: Writer = FORMATS.get(name).writer(path, (height, width, shape[2]), last.duration)
     return writer if (height, width) == shape[:2] else Enlarging(writer, (width, height), film.crisp)
 
@@ -59,7 +60,8 @@ def writer_of(path: Path, name: str, film: Film, shape: tuple[int, int, int]) ->
 def write(engine: Engine, film: Film, path: Path, said: Callable[[int], None] = lambda _: None) -> None:
     """Paint the whole film to ``path``, whole or not at all, in the format that its ending names.
 
-    ``said`` is told of each frame, by its count of 1."""
+    ``said`` is told of each frame, by its count of 1.
+    """
     name = format_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".film-", dir=path.parent) as folder:
@@ -91,12 +93,10 @@ class Enlarging:
     """A writer that enlarges what it is given to ``size`` (width, height)."""
 
     def __init__(self, writer: Writer, size: tuple[int, int], crisp: bool) -> None:
-        self._writer, self._size = writer, size
-        self._how = Image.Resampling.NEAREST if crisp else Image.Resampling.LANCZOS
+        self._writer, self._size, self._crisp = writer, size, crisp
 
     def add(self, frame: np.ndarray, seconds: float, duration: float) -> None:
-        picture = Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame).resize(self._size, self._how)
-        self._writer.add(np.asarray(picture).reshape(*self._size[::-1], -1), seconds, duration)
+        self._writer.add(resized(frame, *self._size, self._crisp), seconds, duration)
 
     def close(self) -> None:
         self._writer.close()

@@ -10,7 +10,7 @@ import numpy as np
 
 from allaprima.runtime.films._video import MODES, av
 
-SUFFIX, MEDIA_TYPE = ".gif", "image/gif"
+TITLE, SUFFIX, MEDIA_TYPE = "GIF", ".gif", "image/gif"
 TICKS = 100
 SHORTEST = 2  # ticks
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from allaprima.runtime.films._video import VideoWriter
 
-SUFFIX, MEDIA_TYPE = ".mp4", "video/mp4"
+TITLE, SUFFIX, MEDIA_TYPE = "MP4", ".mp4", "video/mp4"
 # without B frames packets come in the order of their times, and players that count frames begin at 0
 OPTIONS = {"crf": "16", "preset": "fast", "bf": "0"}
 

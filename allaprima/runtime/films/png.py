@@ -12,7 +12,7 @@ import numpy as np
 
 from allaprima.runtime.encoding import encode_png
 
-SUFFIX, MEDIA_TYPE = ".zip", "application/zip"
+TITLE, SUFFIX, MEDIA_TYPE = "PNG sequence", ".zip", "application/zip"
 
 
 class PngWriter:

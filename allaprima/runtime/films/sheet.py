@@ -10,7 +10,7 @@ import numpy as np
 from allaprima.core.errors import UserError
 from allaprima.runtime.encoding import encode_png
 
-SUFFIX, MEDIA_TYPE = ".png", "image/png"
+TITLE, SUFFIX, MEDIA_TYPE = "Sprite sheet", ".png", "image/png"
 MOST_PIXELS = 4096 * 4096
 
 

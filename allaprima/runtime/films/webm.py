@@ -6,7 +6,7 @@ from pathlib import Path
 
 from allaprima.runtime.films._video import VideoWriter
 
-SUFFIX, MEDIA_TYPE = ".webm", "video/webm"
+TITLE, SUFFIX, MEDIA_TYPE = "WebM", ".webm", "video/webm"
 OPTIONS = {
     "crf": "20",
     "b": "0",

@@ -27,16 +27,18 @@ PATIENCE = 0.05  # seconds, while single pictures have filled the renderer's que
 
 
 class Format(Config):
-    """``name`` goes into the query, ``suffix`` behind the file's name."""
+    """``name`` goes into the query, ``title`` before a person, ``suffix`` behind the file's name."""
 
     name: str
+    title: str
     suffix: str
 
 
 @router.get("/formats")
 async def formats() -> list[Format]:
     """What a film can be written as."""
-    return [Format(name=name, suffix=FORMATS.get(name).SUFFIX) for name in FORMATS.names()]
+    modules = {name: FORMATS.get(name) for name in FORMATS.names()}
+    return [Format(name=name, title=one.TITLE, suffix=one.SUFFIX) for name, one in modules.items()]
 
 
 @router.post("", response_class=FileResponse, responses={200: {"content": {"video/mp4": {}}}})

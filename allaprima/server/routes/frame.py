@@ -8,9 +8,8 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
-from PIL import Image
 
-from allaprima.runtime.encoding import encode_png
+from allaprima.runtime.encoding import encode_png, resized
 from allaprima.runtime.session import State
 from allaprima.server.context import Studio, studio_of
 
@@ -30,9 +29,8 @@ async def frame(
 
 
 def _encoded(array: np.ndarray, side: int) -> bytes:
-    longer = max(array.shape[:2])
-    if 0 < side < longer:
-        small = Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
-        small.thumbnail((side, side), Image.Resampling.LANCZOS)
-        array = np.asarray(small).reshape(small.height, small.width, -1)
+    height, width = array.shape[:2]
+    scale = side / max(height, width)
+    if 0 < scale < 1:
+        array = resized(array, max(1, round(width * scale)), max(1, round(height * scale)))
     return encode_png(array)

@@ -50,10 +50,14 @@ async def photo(
     if text and "text" in studio.bundle.follows:
         wishes.append(State(text=text))
     ys = torch.stack([condition(one, studio.bundle) for one in wishes])
-    picture = await asyncio.to_thread(_opened, await request.body(), studio)
-    guesses = inverted(studio.bundle, picture, ys, seconds)
     token = object()
-    being_found[token] = time.monotonic() + seconds + GRACE
+    being_found[token] = time.monotonic() + seconds + GRACE  # before anything is waited for
+    try:
+        picture = await asyncio.to_thread(_opened, await request.body(), studio)
+    except BaseException:
+        del being_found[token]
+        raise
+    guesses = inverted(studio.bundle, picture, ys, seconds)
 
     async def lines() -> AsyncIterator[bytes]:
         try:

@@ -11,7 +11,7 @@ export const EASINGS = {
   out: (t) => t * (2 - t),
   hold: (t) => (t >= 1 ? 1 : 0),
 };
-const WORDS = { mp4: 'MP4', webm: 'WebM', gif: 'GIF', png: 'PNG sequence', sheet: 'Sprite sheet' };
+const USUAL = 'mp4';
 const SIZES = [256, 512, 1024];
 
 /** What a circle shows at a share of its time: a change of the state. */
@@ -50,17 +50,28 @@ const lean = (point) => Object.fromEntries(Object.entries(point).filter(([, valu
 /** A state as a moment of a film has it: pins that are not mixed are left out. */
 export const seen = (state) => (state.mix === null ? lean(pointOf(state)) : lean({ ...state, a: lean(state.a), b: lean(state.b) }));
 
-/** Runs `show(seconds since the start)` for every screen frame until `stop()`. */
-export function player(show, ended = () => {}) {
+/**
+ * Sets `change(seconds since the start)` for every screen frame, until `stop()` or until a hand changes something else.
+ * `ended(untouched)` is told whether the state is still what was played last.
+ */
+export function player(store, change, ended) {
   let began = null;
+  let mine = null; // the state that was set last
   function tick(now) {
     if (began === null) return;
-    show((now - began) / 1000);
+    if (mine && mine !== store.get()) return stop();
+    store.set(change((now - began) / 1000));
+    mine = store.get();
     requestAnimationFrame(tick);
   }
+  function stop() {
+    if (began === null) return;
+    began = null;
+    ended(mine === store.get());
+  }
   return {
-    start() { began = performance.now(); requestAnimationFrame(tick); },
-    stop() { if (began !== null) { began = null; ended(); } },
+    start() { began = performance.now(); mine = null; requestAnimationFrame(tick); },
+    stop,
     get playing() { return began !== null; },
   };
 }
@@ -74,7 +85,7 @@ export function saver({ model, picture, notice }) {
   const button = h('button', { type: 'button', class: 'chip', disabled: true, onclick: () => (leave ? leave.abort() : save()) }, 'Save film');
   let motion = () => null;
   let leave = null; // an AbortController while a film is being made
-  formats().then((all) => format.replaceChildren(...all.map(({ name }) => h('option', { value: name }, WORDS[name] ?? name))));
+  formats().then((all) => format.replaceChildren(...all.map(({ name, title }) => h('option', { value: name, selected: name === USUAL }, title))));
 
   async function save() {
     const made = motion();
@@ -103,9 +114,7 @@ export function saver({ model, picture, notice }) {
 }
 
 let known = null;
-const formats = () => (known ??= fetch('/api/film/formats').then((answer) => answer.json())
-  .then((all) => all.sort((a, b) => order(a) - order(b))));
-const order = ({ name }) => (Object.keys(WORDS).indexOf(name) + 1 || 99);
+const formats = () => (known ??= fetch('/api/film/formats').then((answer) => answer.json()));
 
 async function fetchFilm(film, format, signal) {
   const answer = await fetch(`/api/film?format=${encodeURIComponent(format)}`, {

@@ -1,6 +1,6 @@
 // What something other than a hand can move: sounds, MIDI controllers, OSC. All go the same way into the state.
 
-import { wrap } from '/studio/state.js';
+import { withDirection, wrap } from '/studio/state.js';
 
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 const SEEDS_OF_A_KNOB = 127;
@@ -32,12 +32,9 @@ export function parametersOf({ store, model }) {
   for (let i = 0; i < model.directions; i += 1) {
     found.push(plain(`direction/${i + 1}`, `Direction ${i + 1}`, -1, 1, {
       get: () => store.get().directions?.[i] ?? 0,
-      set(value) {
-        const directions = [...(store.get().directions ?? [])];
-        while (directions.length <= i) directions.push(0);
-        directions[i] = clamp(value, -1, 1);
-        store.set({ directions, mix: null });
-      },
+      set: (value) => store.set({
+        directions: withDirection(store.get().directions, i, clamp(value, -1, 1), model.directions), mix: null,
+      }),
     }));
   }
   return found;

@@ -12,6 +12,13 @@ const HISTORY = 200;
 /** An angle in units of π, brought into [-1, 1): the pad is a torus. */
 export const wrap = (v) => v - 2 * Math.floor((v + 1) / 2);
 
+/** `directions` with the `k`-th of `count` moved; null when all rest. */
+export function withDirection(directions, k, value, count) {
+  const next = Array.from({ length: count }, (_, i) => directions?.[i] ?? 0);
+  next[k] = value;
+  return next.some((one) => one) ? next : null;
+}
+
 /** The part of a state that a pin keeps. */
 export const pointOf = ({ seed, x, y, truncation, label, text, other_text, text_share, sound, directions, photo }) => (
   { seed, x, y, truncation, label, text, other_text, text_share, sound, directions, photo });

@@ -1,6 +1,7 @@
 // Directions: ways through the latent space that change the picture the most, with what lies at both ends of each.
 
 import { h, slider } from '/studio/dom.js';
+import { withDirection } from '/studio/state.js';
 
 export const order = 35;
 export const region = 'side';
@@ -33,11 +34,7 @@ export function mount({ store, model, paint }) {
     return { element, range, ends };
   }
 
-  function moved(directions, k, value) {
-    const next = Array.from({ length: count }, (_, i) => directions?.[i] ?? 0);
-    next[k] = value;
-    return next.some((one) => one) ? next : null;
-  }
+  const moved = (directions, k, value) => withDirection(directions, k, value, count);
 
   let timer = 0, painted = 0;
   async function paintEnds() {

@@ -52,28 +52,22 @@ export function mount(studio) {
   // -- perfect loop
 
   let circle = null;
-  const player_ = player(
-    (seconds) => {
-      if (shown && shown !== store.get()) return player_.stop(); // a hand took over
-      store.set(onCircle(circle, (seconds / loop.seconds) % 1));
-      shown = store.get();
-    },
-    () => { play.setAttribute('aria-pressed', 'false'); setIcon(play, 'loop'); },
-  );
-  let shown = null;
+  const runner = player(store, (seconds) => onCircle(circle, (seconds / loop.seconds) % 1), () => {
+    play.setAttribute('aria-pressed', 'false');
+    setIcon(play, 'loop');
+  });
   function toggleLoop() {
-    if (player_.playing) {
-      player_.stop();
+    if (runner.playing) {
+      runner.stop();
       store.set({ ...circle.point, mix: null });
       return store.commit();
     }
     if (store.get().mix !== null) return notice('A mix has no place on the pad: move the pad first', 'bad');
     circle = { point: pointOf(store.get()), reach: loop.reach };
-    shown = null;
     keepLoop();
     play.setAttribute('aria-pressed', 'true');
     setIcon(play, 'pause');
-    player_.start();
+    runner.start();
   }
   const keepLoop = () => keep({ kind: 'circle', point: circle.point, ...loop });
   const values = {

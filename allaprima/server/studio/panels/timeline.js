@@ -22,33 +22,28 @@ export function mount(studio) {
   const hint = h('p', { class: 'help' }, 'Keys are pictures to pass through. Add two or more.');
   let keys = []; // {point, seconds, easing, image}
   let loop = true;
-  let shown = null;
 
   const motion = () => ({ kind: 'timeline', loop, keys: keys.map(({ point, seconds, easing }) => ({ point, seconds, easing })) });
+  let pins = { a: null, b: null }; // those of before, which come back
   const runner = player(
+    store,
     (seconds) => {
-      if (shown && shown !== store.get()) return runner.stop(); // a hand took over
-      const { a, b } = pins;
+      if (!loop && seconds >= secondsOf(motion())) queueMicrotask(runner.stop); // after its last picture
       const change = onTimeline(motion(), seconds);
-      store.set(change.mix === null ? { ...change, a, b } : change);
-      shown = store.get();
-      if (!loop && seconds >= secondsOf(motion())) runner.stop();
+      return change.mix === null ? { ...change, ...pins } : change;
     },
-    () => {
+    (untouched) => {
       setIcon(play, 'play');
-      const state = store.get();
-      // the pins that were there before come back, and where it stopped becomes a picture of its own
-      if (state.mix !== null && shown === state) store.set({ ...(state.mix < 0.5 ? state.a : state.b), ...pins, mix: null });
+      const { a, b, mix } = store.get();
+      if (untouched && mix !== null) store.set({ ...(mix < 0.5 ? a : b), ...pins, mix: null }); // where it stopped becomes a picture
       store.commit();
     },
   );
-  let pins = { a: null, b: null };
 
   function toggle() {
     if (runner.playing) return runner.stop();
     const { a, b } = store.get();
     pins = { a, b };
-    shown = null;
     setIcon(play, 'pause');
     runner.start();
   }
@@ -79,7 +74,6 @@ export function mount(studio) {
     const ready = keys.length >= 2;
     play.disabled = keep.disabled = !ready;
     film.ready = ready;
-    film.element.hidden = hint.hidden = false;
     hint.hidden = ready;
     total.textContent = ready ? `${secondsOf(motion()).toFixed(1)} s` : '';
     if (!ready) runner.stop();
