@@ -79,8 +79,10 @@ class PaintedBundle(Bundle):
 
 
 def painted_by(bundle: Bundle, name: str) -> PaintedBundle:
-    """``bundle`` as the engine ``name`` paints it. Raises UserError as ``Engine`` does."""
-    return PaintedBundle(bundle, _choose(bundle, name)[0])
+    """``bundle`` as the engine ``name`` paints it, however far off: that is to be measured. Raises UserError for an unknown
+    engine, and without what it needs.
+    """
+    return PaintedBundle(bundle, next(iter(ENGINES.get(name).painters(bundle))))
 
 
 def _usual(bundle: Bundle) -> tuple[Painter, float]:
