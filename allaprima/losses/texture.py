@@ -15,14 +15,20 @@ import math
 import torch
 
 BLOCK = 8
+WINDOW = 128  # px: a part of a large picture has as much to say about its texture
 QUIET = 4 / 255  # of the value range: below it a coefficient counts by its size, above it by its order of magnitude
 
 
 def spectrum_distance(real: torch.Tensor, fake: torch.Tensor, random: torch.Generator) -> torch.Tensor:
     """The distance between two batches of ``[N, C, H, W]``, equal in shape; a scalar, 0 for the same pictures.
 
-    The place of the blocks' grid and the colour axis are drawn from ``random``.
+    The place of the blocks' grid and the colour axis are drawn from ``random``; of large pictures, a window too.
     """
+    for dim, side in enumerate(real.shape[2:], start=2):
+        if side > WINDOW:
+            places = torch.arange(WINDOW, device=real.device)
+            places = places + torch.randint(side - WINDOW + 1, (), generator=random, device=real.device)
+            real, fake = real.index_select(dim, places), fake.index_select(dim, places)
     sides = [min(BLOCK, side) for side in real.shape[2:]]
     offsets = [torch.randint(side, (), generator=random, device=real.device) for side in sides]
     axis = torch.randn(1, real.shape[1], 1, 1, generator=random, device=real.device)

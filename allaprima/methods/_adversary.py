@@ -94,6 +94,7 @@ class Adversary(nn.Module):
         self.config = config
         self.discriminator = config.discriminator.build(shape, condition_dim)
         self.condition = condition.build(condition_dim)
+        self.smallest = self._smallest(shape)
         self.loss = ADVERSARIAL.get(config.loss)
         self.penalty = PENALTIES.get(config.penalty_name)
         self.gamma = self.penalty.WEIGHT if config.penalty_weight == "auto" else config.penalty_weight
@@ -113,6 +114,16 @@ class Adversary(nn.Module):
         # ``auto`` is left where nobody has said how many pictures there are
         self.redrawn = 0.0 if config.reconstruct == "auto" else config.reconstruct
         self.decoder = self._decoder(shape) if self.redrawn else None
+
+    def small(self, samples: torch.Tensor) -> torch.Tensor | None:
+        """The small pictures of samples, where the discriminator judges these too."""
+        return self.discriminator.small(samples) if hasattr(self.discriminator, "small") else None
+
+    @torch.no_grad()
+    def _smallest(self, shape: Shape) -> int:
+        """Cells of the smallest pictures that it judges."""
+        small = self.small(torch.zeros(1, 1, *shape.spatial))
+        return math.prod(shape.spatial) if small is None else small.numel()
 
     @torch.no_grad()
     def _last_grid(self, shape: Shape) -> torch.Tensor:
@@ -217,6 +228,8 @@ class Adversary(nn.Module):
             return self.discriminator(x, y.repeat(len(x) // few, 1))
 
         energy = self.penalty.penalty(score, real[:few], fake[:few], mix)
+        # a mean of n cells has an n-th of the gradient in each: n times as much to the square makes up for it
+        energy = energy * max(1.0, real[0, 0].numel() / self.smallest)
         # R3GAN lets γ fall with the learning rate; in runs of minutes the discriminator then runs ahead (LOG.md)
         return cosine(self.gamma, self.gamma * self.config.penalty_end, moment.now) * mean(energy)
 

@@ -45,6 +45,9 @@ class Config(AdversaryConfig, PerceptualConfig):
 
     ``head_start``: the share of the run that the discriminator learns alone, for one that begins afresh beside a generator
     that has learned already (``--from`` a bundle).
+
+    ``begin_small``: the share of the run in which pictures are learned small, a pixel for each cell of the live generator, as
+    far as the discriminator's ``skipped_levels`` halve them (after Karras et al. 2018; here no net changes on the way).
     """
 
     # β1 = 0 as in R3GAN: momentum lags behind an opponent that moves. In minutes, many steps count for more than quiet ones.
@@ -73,6 +76,7 @@ class Config(AdversaryConfig, PerceptualConfig):
     latent_dim: int = Field(64, ge=1)
     condition_dim: int = Field(32, ge=1)
     head_start: float = Field(0.0, ge=0, lt=1)
+    begin_small: float = Field(0.0, ge=0, lt=1)
 
     def recommended_for(self, shape: Shape) -> dict[str, float]:
         """Larger pictures do better with a step that falls (``LOG.md``)."""
@@ -108,12 +112,35 @@ class Gan(Method):
         discriminator = self.adversary.discriminator
         if config.texture and len(shape.spatial) != 2:
             raise UserError("Spectra are matched in pictures alone", "add --set method.texture=0")
+        if config.begin_small:
+            self._check_small(shape)
         self.perceptual = Perceptual(config, shape, discriminator) if config.perceptual else None
         self._painted: deque[Painted] = deque()
         self.steps_between_looks = STEPS_BETWEEN_LOOKS if self.adversary.adaptive is not None else 0
 
+    @torch.no_grad()
+    def _check_small(self, shape: Shape) -> None:
+        small = self.adversary.small(torch.zeros(1, shape.channels, *shape.spatial))
+        painted = None
+        if hasattr(self.generator, "coarse"):
+            noise = torch.zeros(2, self.latent_dim), torch.zeros(2, self.condition_dim)
+            painted = self.generator.coarse(*noise)[:1]
+        if small is None or painted is None or small.shape != painted.shape:
+            raise UserError(
+                "Only the live generator and a residual discriminator that skips as many levels begin with small pictures",
+                "add --set method.begin_small=0, or train with --live",
+            )
+
     def look(self, batch: Batch, moment: Moment) -> None:
-        self.adversary.look(batch.samples, asked_of(batch), moment)
+        self.adversary.look(self._real(batch, moment), asked_of(batch), moment)
+
+    def _is_small(self, moment: Moment) -> bool:
+        return moment.progress < self.config.begin_small
+
+    def _real(self, batch: Batch, moment: Moment) -> torch.Tensor:
+        """The pictures as they are learned at this moment."""
+        small = self.adversary.small(batch.samples) if self._is_small(moment) else None
+        return batch.samples if small is None else small
 
     def parameters_of(self, phase: str) -> Iterable[nn.Parameter]:
         if phase == "discriminator":
@@ -124,7 +151,7 @@ class Gan(Method):
         return 0.0 if phase == "generator" and moment.progress < self.config.head_start else 1.0
 
     def course(self, moment: Moment) -> Hashable:
-        return self.adversary.course(moment)
+        return self.adversary.course(moment), self._is_small(moment)
 
     def exported(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "condition": self.condition}
@@ -146,18 +173,21 @@ class Gan(Method):
 
     def _unprepared(self, batch: Batch, moment: Moment) -> Painted:
         """For a generator's step without a discriminator's before it."""
-        return Painted(self._draw(batch, moment), None, self.adversary.score(batch.samples, asked_of(batch), moment))
+        return Painted(
+            self._draw(batch, moment), None, self.adversary.score(self._real(batch, moment), asked_of(batch), moment)
+        )
 
-    def _paint(self, z: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
-        return self.generator(z, self.condition(asked)).float()
+    def _paint(self, z: torch.Tensor, asked: torch.Tensor, moment: Moment) -> torch.Tensor:
+        paint = self.generator.coarse if self._is_small(moment) else self.generator
+        return paint(z, self.condition(asked)).float()
 
     def _discriminator(self, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
         asked = asked_of(batch)
         for net in (self.generator, self.condition):
             net.requires_grad_(True)  # not for this step, but for the next, which uses the same graph
         z = self._draw(batch, moment)
-        fake = self._paint(z, asked)
-        losses, real_score = self.adversary.learn(batch.samples, fake.detach(), asked, moment)
+        fake = self._paint(z, asked, moment)
+        losses, real_score = self.adversary.learn(self._real(batch, moment), fake.detach(), asked, moment)
         for waiting in self._painted:
             waiting.samples = None  # one graph at most is kept: memory is why a batch comes in parts
         if self.pace("generator", moment):
@@ -168,19 +198,19 @@ class Gan(Method):
         """Of a part of the batch, painted once more from other latents."""
         part = slice(0, max(1, round(len(z) * VARIED)))
         other = torch.randn(z[part].shape, generator=moment.random, device=z.device)
-        return mode_seeking(z[part], other, fake[part], self._paint(other, asked[part]))
+        return mode_seeking(z[part], other, fake[part], self._paint(other, asked[part], moment))
 
     def _generator(self, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
         asked = asked_of(batch)
         painted = self._painted.popleft() if self._painted else self._unprepared(batch, moment)
-        fake = self._paint(painted.z, asked) if painted.samples is None else painted.samples
+        fake = self._paint(painted.z, asked, moment) if painted.samples is None else painted.samples
         losses = self.adversary.teach(fake, painted.real_score, asked, moment)
         if self.perceptual is not None:
             with torch.no_grad():
-                target = self.perceptual.maps(batch.samples)
+                target = self.perceptual.maps(self._real(batch, moment))
             losses["perceptual"] = self.config.perceptual * mean(matching(target, self.perceptual.maps(fake)))
         if self.config.texture:
-            losses["texture"] = self.config.texture * spectrum_distance(batch.samples, fake, moment.random)
+            losses["texture"] = self.config.texture * spectrum_distance(self._real(batch, moment), fake, moment.random)
         if self.config.variety and self.condition_dim:
             losses["variety"] = self.config.variety * mean(self._mode_seeking(painted.z, fake, asked, moment))
         return losses

@@ -19,7 +19,9 @@ from allaprima.training.distributed import Group, joined
 from allaprima.training.learner import check_division
 from allaprima.training.loop import Outcome, follow, train_claimed
 
-LIVE_SIZES = (256, 512, 1024)  # px
+BEGIN_AT = {256: 64, 512: 128, 1024: 128}  # px that a run for live use begins with: the live generator's last grid
+LIVE_SIZES = tuple(BEGIN_AT)
+BEGIN_SMALL = 0.5  # of such a run
 STEM_UP_TO = 32  # px
 UNSETTLED = "# auto: chosen when the run begins, for its budget, pictures and machine, and written into run.yaml\n"
 
@@ -65,7 +67,9 @@ def _for_live_use(size: int, method: str | None) -> list[str]:
     if method == "vae":
         return ["method.decoder=live"]
     stem = round(math.log2(size / STEM_UP_TO))
-    return ["method.generator=live", f"method.discriminator={{name: residual, stem_levels: {stem}}}"]
+    skipped = round(math.log2(size / BEGIN_AT[size]))
+    discriminator = f"method.discriminator={{name: residual, stem_levels: {stem}, skipped_levels: {skipped}}}"
+    return ["method.generator=live", discriminator, f"method.begin_small={BEGIN_SMALL}", "method.texture=10"]
 
 
 def dry_run(

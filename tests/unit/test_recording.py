@@ -115,7 +115,7 @@ def test_what_is_decided_by_numbers_changes_the_course() -> None:
     method = learner(Device(torch.device("cpu"), "fp32"), *TINY_GAN).method
     draw = torch.Generator()
     courses = [method.course(learners.Moment(0.1, draw, epochs)) for epochs in (1.0, 15.0, 40.0, 40.1, 90.0)]
-    assert courses == [0.0, 0.0, 0.15, 0.15, 0.33]
+    assert courses == [(value, False) for value in (0.0, 0.0, 0.15, 0.15, 0.33)]
     assert Method.course(method, learners.Moment(0.1, draw)) is None, "who says nothing is not recorded"
 
 

@@ -30,7 +30,11 @@ from allaprima.models.generators.residual import outer_levels, trunk_widths
 
 
 class Config(Component):
-    """As the residual generator's; ``stem_levels`` halvings are done by the stem, 0 chooses."""
+    """As the residual generator's; ``stem_levels`` halvings are done by the stem, 0 chooses.
+
+    ``skipped_levels``: of these, the first ones, which small pictures may skip: ``grids`` then takes them too. A run can learn
+    small pictures before large ones; to begin with, large ones are judged by what is seen of them when they are made small.
+    """
 
     planned: ClassVar = ("width", "max_width")
 
@@ -38,6 +42,7 @@ class Config(Component):
     max_width: int = Field(256, ge=8)
     depth: int = Field(1, ge=1, le=8)
     stem_levels: int = Field(0, ge=0, le=6)
+    skipped_levels: int = Field(0, ge=0, le=6)
     activation: Activation = "leaky_relu"
     normalisation: Normalisation = "none"
 
@@ -60,6 +65,12 @@ class Trunk(nn.Module):
             width = max(8, widths[0] // 2**i)
             self.stem.append(CONV[dims](channels, width, 3, padding=1))
             channels = width
+        self.skipped = skipped = min(config.skipped_levels, stem)
+        self.entry: nn.Module | None = None
+        if skipped:
+            width = self.stem[skipped - 1].out_channels
+            self.entry = CONV[dims](shape.channels, width, 3, padding=1)
+            self.joined = CONV[dims](width, width, 1, bias=False)
         self.transitions = nn.ModuleList(
             nn.Identity() if before == after else CONV[dims](before, after, 1, bias=False)
             for before, after in zip([widths[0], *widths], widths, strict=False)
@@ -77,16 +88,43 @@ class Trunk(nn.Module):
         for layer in [*self.stem, *self.transitions]:
             if not isinstance(layer, nn.Identity):
                 scale_init(layer, math.sqrt(0.52) if layer in self.transitions else 1.0)
+        if self.entry is not None:
+            scale_init(self.entry)
+            nn.init.zeros_(self.joined.weight)  # type: ignore[arg-type]  # a convolution has it
 
     def layers(self) -> list[nn.Module]:
         """From the picture upwards: each convolution of the stem, each grid's blocks with the way there."""
         grids = zip(self.transitions, self.stages, strict=True)
-        return [*self.stem, *(nn.ModuleList([transition, blocks]) for transition, blocks in grids)]
+        entry = [] if self.entry is None else [nn.ModuleList([self.entry, self.joined])]
+        return [
+            *self.stem[: self.skipped],
+            *entry,
+            *self.stem[self.skipped :],
+            *(nn.ModuleList([transition, blocks]) for transition, blocks in grids),
+        ]
+
+    def small(self, x: torch.Tensor) -> torch.Tensor:
+        """``[N, C, *spatial]`` → ``[N, C, *padded / 2^skipped]``: the small picture of a large one."""
+        x = self.pyramid.pad(x)
+        for _ in range(self.skipped):
+            x = downsample(x)
+        return x
+
+    def _enter(self, x: torch.Tensor) -> torch.Tensor:
+        """What the skipped levels leave of large pictures, or of small ones."""
+        if self.entry is None:
+            return self.pyramid.pad(x)
+        if x.shape[2:] != self.pyramid.spatial:
+            return self.act(self.entry(x))
+        fine = self.pyramid.pad(x)
+        for layer in self.stem[: self.skipped]:
+            fine = downsample(self.act(layer(fine)))
+        return self.act(self.entry(self.small(x))) + self.joined(fine)
 
     def grids(self, x: torch.Tensor) -> list[torch.Tensor]:
         """What each grid's blocks leave, ``[N, width, *grid]``, finest first."""
-        x, found = self.pyramid.pad(x), []
-        for layer in self.stem:
+        x, found = self._enter(x), []
+        for layer in self.stem[self.skipped :]:
             x = downsample(self.act(layer(x)))
         for grid, (transition, blocks) in enumerate(zip(self.transitions, self.stages, strict=True)):
             if grid:
@@ -115,6 +153,10 @@ class Discriminator(nn.Module):
     def layers(self) -> list[nn.Module]:
         """What fine-tuning may freeze, from the picture upwards."""
         return self.trunk.layers()
+
+    def small(self, x: torch.Tensor) -> torch.Tensor:
+        """``[N, C, *spatial]`` → the small pictures that it judges too, ``[N, C, *grid]``."""
+        return self.trunk.small(x)
 
     def grids(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Its features of samples, as maps ``[N, F, *grid]``, finest first."""

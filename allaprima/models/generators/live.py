@@ -2,8 +2,9 @@
 
 High resolutions are what a frame costs. A sub-pixel convolution (Shi et al. 2016) paints each cell's s × s pixels from the
 trunk's last grid at once, so that only a rearrangement works at full size. Bare, it lays a lattice of period s over the picture
-(Odena et al. 2016). So it begins as linear upsampling, and after each step its kernels go back to equal sums, as the trunk's
-doublings do (``models.doubling``): a constant map stays constant, whatever was learned.
+(Odena et al. 2016). So it begins as linear upsampling and learns what is finer slowly, and after each step its kernels go back
+to equal sums, as the trunk's doublings do (``models.doubling``): a constant map stays constant, whatever was learned. Until the
+trunk paints something worth it, a run can learn small pictures, a pixel for each cell (``coarse``).
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from allaprima.models.blocks import Activation, Normalisation, Pyramid, activati
 from allaprima.models.generators.residual import Stage
 
 TAPS = 3  # of a kernel, to a side
+SLOWED = (
+    0.1  # the step of the details against others': Adam's is as large for a thousand noisy taps as for one that is sure
+)
 GROWTH = 1.5  # of the width, from a grid to the coarser one: a doubling would make the coarse grids dear
 
 
@@ -56,21 +60,38 @@ def cell_of(asked: int, pyramid: Pyramid) -> int:
     return min(2 ** round(math.log2(wanted)), 2**pyramid.levels)
 
 
-class SubPixel(nn.Conv2d):
-    """``[N, C, H, W]`` → ``[N, C' s², H, W]``: a 3×3 convolution with kernels of its own for each pixel of a cell."""
+class SubPixel(nn.Module):
+    """``[N, C, H, W]`` → ``[N, C' s², H, W]``: linear upsampling of a mixture of channels, and a 3×3 detail of each pixel's own.
+
+    Both are one convolution's kernels. ``coarse`` is the mixture alone, a pixel for each cell.
+    """
 
     def __init__(self, before: int, after: int, cell: int) -> None:
-        super().__init__(before, after * cell**2, TAPS, padding=1)
+        super().__init__()
         self.cell = cell
+        self.mixing = nn.Parameter(torch.randn(after, before) * (2 / before) ** 0.5)
+        self.detail = nn.Parameter(torch.zeros(after * cell**2, before, TAPS, TAPS))
+        self.bias = nn.Parameter(torch.zeros(after))
         # where a pixel lies from its cell's centre, in cells, says how much of each neighbour linear upsampling takes
         offset = (torch.arange(cell) + 0.5) / cell - 0.5
         line = torch.stack([(-offset).clamp_min(0), 1 - offset.abs(), offset.clamp_min(0)], dim=1)  # [s, taps]
-        plane = torch.einsum("ia,jb->ijab", line, line).reshape(1, cell**2, 1, TAPS, TAPS)
-        mixing = torch.randn(after, 1, before, 1, 1) * (2 / before) ** 0.5
-        assert self.bias is not None
-        with torch.no_grad():
-            self.weight.copy_((mixing * plane).view_as(self.weight))
-            self.bias.zero_()
+        plane = torch.einsum("ia,jb->ijab", line, line).reshape(1, cell**2, 1, TAPS**2)
+        self.plane: torch.Tensor
+        self.register_buffer("plane", plane, persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``[N, C, H, W]`` → ``[N, C' s², H, W]``."""
+        upsampling = self.mixing[:, None, :, None] * self.plane  # [C', s², C, taps]
+        return F.conv2d(
+            x,
+            upsampling.reshape(self.detail.shape) + SLOWED * self.detail,
+            self.bias.repeat_interleave(self.cell**2),
+            padding=TAPS // 2,
+        )
+
+    def coarse(self, x: torch.Tensor) -> torch.Tensor:
+        """``[N, C, H, W]`` → ``[N, C', H, W]``."""
+        return F.conv2d(x, self.mixing[:, :, None, None], self.bias)
 
     def lay(self, cells: torch.Tensor) -> torch.Tensor:
         """``[N, C' s², H, W]`` → ``[N, C', s H, s W]``."""
@@ -78,13 +99,10 @@ class SubPixel(nn.Conv2d):
 
     @torch.no_grad()
     def constrain_(self) -> None:
-        """Equal sums of the taps, and equal biases, of a cell's pixels: the orthogonal projection."""
-        assert self.bias is not None
-        places = self.weight.view(-1, self.cell**2, self.in_channels, TAPS, TAPS)
+        """Equal sums of the taps of a cell's pixels: the orthogonal projection."""
+        places = self.detail.view(-1, self.cell**2, *self.detail.shape[1:])
         sums = places.sum((3, 4), keepdim=True)
         places.sub_((sums - sums.mean(1, keepdim=True)) / TAPS**2)
-        biases = self.bias.view(-1, self.cell**2)
-        biases.copy_(biases.mean(1, keepdim=True).expand_as(biases))
 
 
 class Generator(nn.Module):
@@ -115,12 +133,19 @@ class Generator(nn.Module):
 
     def cells(self, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """``[N, C s², h, w]`` in (-1, 1): the picture before its pixels are laid out, for painters that lay out bytes."""
+        return torch.tanh(self.to_picture(self._last_grid(z, y)))
+
+    def coarse(self, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """``[N, C, h, w]`` in (-1, 1): a pixel for each cell, not cropped. ``net(z, y)`` begins as its linear upsampling."""
+        return torch.tanh(self.to_picture.coarse(self._last_grid(z, y)))
+
+    def _last_grid(self, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         zy = torch.cat([z, y], dim=1)
         style = None if self.style is None else self.style(zy)
         x = self.dense(zy).view(-1, *self.first)
         for stage in self.stages:
             x = stage(x, style)
-        return torch.tanh(self.to_picture(x))
+        return x
 
     def lay(self, cells: torch.Tensor) -> torch.Tensor:
         """``[N, C s², h, w]`` of any type → ``[N, C, H, W]``."""
