@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # Before torch is imported, here and in every program that a test starts: workers with all cores each fight for them.
@@ -21,6 +22,16 @@ ROOT = Path(__file__).resolve().parents[1]
 hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_signer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A signing key for the tests: the home of whoever runs them is left alone."""
+    folder = tmp_path_factory.mktemp("signer")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALLAPRIMA_CONFIG", str(folder))
+        patch.delenv("ALLAPRIMA_UNMARKED", raising=False)
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from allaprima.bundle.format import DESCRIPTION, FORMAT, VERSION, Description, W
 from allaprima.core.config import validate
 from allaprima.core.errors import UserError
 from allaprima.core.files import plain_disk_errors, sha256_file, sweep_partial, write_atomic
+from allaprima.marks import marked
 from allaprima.models.conditions import classes_of
 
 MEND = "copy the bundle folder again, or let `allaprima train` go on in the run"
@@ -57,7 +58,7 @@ def write(
 def _webp(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=90)
-    return buffer.getvalue()
+    return marked(buffer.getvalue(), "image/webp")
 
 
 def find(path: Path) -> Path:

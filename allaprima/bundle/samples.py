@@ -19,6 +19,7 @@ from allaprima.bundle.bundle import Bundle
 from allaprima.core.errors import UserError
 from allaprima.core.files import new_file, new_folder, plain_disk_errors, write_atomic
 from allaprima.core.progress import progress
+from allaprima.marks import marked
 
 SHEET_LIMIT = 4096
 LONGEST_WORD = 60  # characters of a file's name
@@ -120,4 +121,4 @@ def _put(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
 def _png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
-    return buffer.getvalue()
+    return marked(buffer.getvalue(), "image/png")

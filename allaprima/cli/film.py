@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from allaprima.cli._options import Unmarked
+
 
 def film(
     run: Annotated[Path, typer.Argument(help="A run or bundle folder.")],
@@ -27,6 +29,7 @@ def film(
     size: Annotated[int, typer.Option(help="Pixels of the longer side; 0: as the generator paints.")] = 0,
     crisp: Annotated[bool, typer.Option("--crisp", help="Enlarge pixels as squares.")] = False,
     engine: Annotated[str | None, typer.Option(help="What paints; by default what `allaprima doctor` found.")] = None,
+    unmarked: Unmarked = False,
 ) -> None:
     """Write a perfect loop, or a film that the studio kept."""
     from allaprima.bundle.bundle import Bundle

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from allaprima.cli._options import Unmarked
+
 
 def sample(
     run: Annotated[Path, typer.Argument(help="A run or bundle folder.")],
@@ -24,6 +26,7 @@ def sample(
     out: Annotated[
         Path | None, typer.Option(help="A .png (contact sheet), an .npz, or a folder. Default: a sheet beside the run.")
     ] = None,
+    unmarked: Unmarked = False,
 ) -> None:
     """Paint new pictures: a contact sheet, a folder of PNGs, or an .npz."""
     from allaprima.bundle.bundle import Bundle

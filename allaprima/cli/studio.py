@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from allaprima.cli._options import Unmarked
+
 
 def studio(
     run: Annotated[
@@ -22,6 +24,7 @@ def studio(
         int | None, typer.Option(help="A UDP port of this machine on which OSC messages are heard; 0 takes a free one.")
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
+    unmarked: Unmarked = False,
 ) -> None:
     """Play a generator live in a web page."""
     from allaprima.bundle.bundle import Bundle

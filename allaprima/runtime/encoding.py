@@ -1,5 +1,7 @@
 """A frame as image bytes: JPEG for opaque live frames, WebP or PNG where there is alpha, PNG for keeping.
 
+All are marked as generated; what is kept is signed too, which live frames have no time for.
+
 Use: ``kind, data = encode_live(frame)``; ``data = encode_png(frame)``.
 """
 
@@ -14,6 +16,8 @@ from types import ModuleType
 
 import numpy as np
 from PIL import Image
+
+from allaprima.marks import marked
 
 QUALITY = 90
 SMALL = 128 * 128  # up to here a quick PNG of an RGBA frame costs less time than a WebP
@@ -32,12 +36,16 @@ def encode_live(frame: np.ndarray) -> tuple[Kind, bytes]:
     if frame.shape[-1] != 4:
         return Kind.JPEG, encode_jpeg(frame)
     if frame.shape[0] * frame.shape[1] <= SMALL:
-        return Kind.PNG, _save(frame, "PNG", compress_level=1)
-    return Kind.WEBP, _save(frame, "WEBP", quality=QUALITY, method=0)
+        return Kind.PNG, marked(_save(frame, "PNG", compress_level=1), "image/png", sign=False)
+    return Kind.WEBP, marked(_save(frame, "WEBP", quality=QUALITY, method=0), "image/webp", sign=False)
 
 
 def encode_jpeg(frame: np.ndarray, quality: int = QUALITY) -> bytes:
     """uint8 ``[H, W, 1 or 3]`` → JPEG. Colours at full resolution: small frames are shown enlarged."""
+    return marked(_jpeg(frame, quality), "image/jpeg", sign=False)
+
+
+def _jpeg(frame: np.ndarray, quality: int) -> bytes:
     turbo = _simplejpeg()
     if turbo is not None:
         space = "GRAY" if frame.shape[-1] == 1 else "RGB"
@@ -49,9 +57,9 @@ def encode_jpeg(frame: np.ndarray, quality: int = QUALITY) -> bytes:
     return _save(frame, "JPEG", quality=quality, subsampling=0)
 
 
-def encode_png(frame: np.ndarray) -> bytes:
+def encode_png(frame: np.ndarray, sign: bool = True) -> bytes:
     """uint8 ``[H, W, C]`` → PNG, lossless."""
-    return _save(frame, "PNG")
+    return marked(_save(frame, "PNG"), "image/png", sign)
 
 
 def resized(frame: np.ndarray, width: int, height: int, crisp: bool = False) -> np.ndarray:

@@ -20,6 +20,7 @@ from allaprima.bundle.format import Description
 from allaprima.core.files import plain_disk_errors, write_atomic
 from allaprima.data.dataset import Dataset
 from allaprima.evaluation.asking import asked_at, asked_places
+from allaprima.marks import marked
 from allaprima.models.conditions import parts_of
 from allaprima.training import transfer
 from allaprima.training.aggregate import fitted_prior
@@ -96,7 +97,7 @@ def write_grid(picture: Image.Image, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
-    write_atomic(path, buffer.getvalue())
+    write_atomic(path, marked(buffer.getvalue(), "image/png"))
 
 
 def write_bundle(run: Run, bundle: Bundle, fields: dict[str, Any], preview: Image.Image) -> None:

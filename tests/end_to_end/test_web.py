@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from allaprima.bundle.bundle import Bundle
 from allaprima.bundle.mixing import Embedded
@@ -18,6 +19,7 @@ from allaprima.bundle.untrained import save, untrained
 from allaprima.compress.export import export, web_runtime
 from allaprima.compress.exports import web
 from allaprima.core.files import sha256_file
+from allaprima.marks.inspection import inspect
 
 SHOWN = """() => { const c = document.getElementById('picture');
   return Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data) }"""
@@ -108,6 +110,18 @@ def test_every_control_moves_the_picture(page: Any, control: str) -> None:
     before = shown(page)
     change(page, control)
     assert not np.array_equal(shown(page), before)
+
+
+def test_what_is_saved_says_that_it_was_generated(page: Any, tmp_path: Path) -> None:
+    with page.expect_download() as download:
+        page.evaluate("document.getElementById('save').click()")
+    download.value.save_as(tmp_path / "saved.png")
+    found = inspect(tmp_path / "saved.png")
+    assert found.sources == {"XMP": "trainedAlgorithmicMedia"}
+    assert found.label["Label"] == "1"
+    assert len(found.label["ProduceID"]) == 32
+    with Image.open(tmp_path / "saved.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture.convert("RGB")), shown(page))
 
 
 def test_reset_brings_the_first_place_back_and_nothing_was_fetched(page: Any) -> None:

@@ -212,6 +212,7 @@ def test_the_server_makes_the_same_film_and_keeps_nothing(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("ALLAPRIMA_UNMARKED", "1")  # signatures are new every time
     film = Film(motion=loop([1, 2], 1.0), fps=10.0)
     write(engine, film, tmp_path / "wanted.zip")
     with TestClient(

@@ -15,12 +15,15 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+from allaprima import marks
 from allaprima.bundle.bundle import Bundle
 from allaprima.bundle.graph import export
 from allaprima.compress.exports import ONNX_FILE
+from allaprima.marks import packet
 from allaprima.models.pretrained._weights import PinnedFile, find
 from allaprima.runtime.engines.onnxruntime import OnnxRuntimePainter
 
+NUMBER = "NUMBER-OF-THE-PICTURE"  # in the marks of what is saved there, which the page puts its own for
 SUMMARY = "a web page that needs no server"
 PAGE = Path(__file__).parent / "_web"
 VERSION = "1.30.0"
@@ -62,6 +65,7 @@ def write(bundle: Bundle, folder: Path, about: dict[str, Any], wanted: Any) -> O
     export(bundle, model, prior=True)
     _script(folder / "model.js", MODEL=model.read_bytes())
     # a script, for the same reason; "</" would end the page's own if somebody put it there
+    about = {**about, "marks": packet.numbered(NUMBER).decode() if marks.are_on() else None}
     told = json.dumps(about, ensure_ascii=True).replace("</", "<\\/")
     (folder / "about.js").write_text(f"self.ABOUT={told};\n", "utf-8")
     (folder / "NOTICE.txt").write_text(NOTICE, "utf-8")

@@ -19,6 +19,7 @@ import numpy as np
 from allaprima.bundle.bundle import Bundle
 from allaprima.core.catalog import Catalog
 from allaprima.core.errors import UserError, suggest
+from allaprima.marks import mark_file
 from allaprima.runtime.encoding import resized
 from allaprima.runtime.engine import Engine
 from allaprima.runtime.film import Film, Moment
@@ -53,7 +54,8 @@ def writer_of(path: Path, name: str, film: Film, shape: tuple[int, int, int]) ->
     """
     height, width = _size(film, shape)
     (last,) = deque(film.moments(), maxlen=1)
-    writer: Writer = FORMATS.get(name).writer(path, (height, width, shape[2]), last.duration)
+    kind = FORMATS.get(name)
+    writer: Writer = Marking(kind.writer(path, (height, width, shape[2]), last.duration), path, kind.MEDIA_TYPE)
     return writer if (height, width) == shape[:2] else Enlarging(writer, (width, height), film.crisp)
 
 
@@ -87,6 +89,21 @@ def batches(film: Film) -> Iterator[list[Moment]]:
     moments = film.moments()
     while part := list(islice(moments, TOGETHER)):
         yield part
+
+
+class Marking:
+    """A writer whose file is marked as generated once it is there; of a .zip, each picture in it is."""
+
+    def __init__(self, writer: Writer, path: Path, media_type: str) -> None:
+        self._writer, self._path, self._media_type = writer, path, media_type
+
+    def add(self, frame: np.ndarray, seconds: float, duration: float) -> None:
+        self._writer.add(frame, seconds, duration)
+
+    def close(self) -> None:
+        self._writer.close()
+        if self._path.exists():  # a film without frames is none
+            mark_file(self._path, self._media_type)
 
 
 class Enlarging:

@@ -34,12 +34,14 @@ class VideoWriter:
         codec: str,
         pixels: str,
         encoding: dict[str, str],
+        tags: dict[str, str] | None = None,
         **container: Any,
     ) -> None:
         self._av = av()
         height, width, self._channels = shape
         self._pad = (height % 2, width % 2)
         self._container = self._av.open(str(path), "w", **container)
+        self._container.metadata.update(tags or {})
         self._stream = self._container.add_stream(codec, options=encoding)
         self._stream.height, self._stream.width = height + self._pad[0], width + self._pad[1]
         self._stream.pix_fmt = pixels

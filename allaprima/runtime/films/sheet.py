@@ -37,7 +37,7 @@ class SheetWriter:
         sheet = np.zeros((rows * columns, height, width, channels), np.uint8)
         sheet[: len(self._frames)] = self._frames
         grid = sheet.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
-        self._path.write_bytes(encode_png(grid.reshape(rows * height, columns * width, channels)))
+        self._path.write_bytes(encode_png(grid.reshape(rows * height, columns * width, channels), sign=False))
 
 
 def columns_of(count: int) -> int:

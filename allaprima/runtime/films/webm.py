@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from allaprima.marks.containers import webm
 from allaprima.runtime.films._video import VideoWriter
 
 TITLE, SUFFIX, MEDIA_TYPE = "WebM", ".webm", "video/webm"
@@ -21,4 +22,4 @@ OPTIONS = {
 def writer(path: Path, shape: tuple[int, int, int], last: float) -> VideoWriter:
     """See ``runtime.films``."""
     pixels = "yuva420p" if shape[2] == 4 else "yuv420p"
-    return VideoWriter(path, shape, "libvpx-vp9", pixels, OPTIONS, format="webm")
+    return VideoWriter(path, shape, "libvpx-vp9", pixels, OPTIONS, tags=webm.tags(), format="webm")

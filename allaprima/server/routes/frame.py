@@ -22,7 +22,7 @@ async def frame(
     studio: Annotated[Studio, Depends(studio_of)],
     side: Annotated[int, Query(ge=0, le=2048, description="Pixels of the longer side at most; 0: all there are.")] = 0,
 ) -> Response:
-    """The picture of a state, lossless: the same bytes for the same state."""
+    """The picture of a state, lossless: the same pixels for the same state. It is signed unless it is made smaller."""
     (array,) = await studio.pacer.once(state)
     data = await asyncio.to_thread(_encoded, array, side)
     return Response(data, media_type="image/png")
@@ -33,4 +33,4 @@ def _encoded(array: np.ndarray, side: int) -> bytes:
     scale = side / max(height, width)
     if 0 < scale < 1:
         array = resized(array, max(1, round(width * scale)), max(1, round(height * scale)))
-    return encode_png(array)
+    return encode_png(array, sign=not side)

@@ -23,6 +23,7 @@ from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, Field
 
 from allaprima.core.errors import UserError
+from allaprima.marks import marked
 from allaprima.runtime.session import LONGEST_TEXT, SEEDS, State
 from allaprima.server.context import Studio, studios_of
 from allaprima.server.gone import unless_gone
@@ -178,7 +179,7 @@ def _encoded(array: np.ndarray, size: tuple[int, int] | None, kind: str) -> byte
         picture = Image.alpha_composite(paper, picture).convert("RGB")
     buffer = io.BytesIO()
     picture.save(buffer, kind.upper())
-    return buffer.getvalue()
+    return marked(buffer.getvalue(), f"image/{kind}")
 
 
 def _picture(request: Request, kind: str, data: bytes, by_url: bool) -> Picture:

@@ -137,7 +137,8 @@
     at("mix").value = 0;
     paint();
   });
-  at("save").addEventListener("click", () => canvas.toBlob((picture) => {
+  at("save").addEventListener("click", () => canvas.toBlob(async (picture) => {
+    picture = new Blob([Marks.marked(new Uint8Array(await picture.arrayBuffer()), ABOUT.marks)], { type: "image/png" });
     const link = Object.assign(document.createElement("a"), { download: `${ABOUT.name}-${at("seed").value}.png` });
     link.href = URL.createObjectURL(picture);
     link.click();
