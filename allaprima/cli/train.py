@@ -24,6 +24,10 @@ def train(
     live: Annotated[
         int | None, typer.Option(help="256, 512 or 1024: a generator that is quick to paint at that size.")
     ] = None,
+    private: Annotated[
+        str | None,
+        typer.Option(help="Differential privacy, such as 1 or epsilon=1,delta=1e-6: how little one picture may tell."),
+    ] = None,
     begin_from: Annotated[
         Path | None,
         typer.Option("--from", help="A run or bundle to fine-tune: its nets and weights are the beginning."),
@@ -38,7 +42,7 @@ def train(
     from allaprima.training import command
 
     base = config_of(recipe) if recipe is not None else None
-    changes = command.as_changes(method, minutes, images, seed, change or [], condition, live)
+    changes = command.as_changes(method, minutes, images, seed, change or [], condition, live, private)
     if dry_run:
         typer.echo(command.dry_run(run, changes, base, begin_from), nl=False)
         return

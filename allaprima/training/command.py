@@ -42,11 +42,14 @@ def as_changes(
     changes: Sequence[str],
     condition: str | None = None,
     live: int | None = None,
+    private: str | None = None,
 ) -> list[str]:
     """The verb's options as ``key=value`` changes, before those of ``--set``."""
     if minutes is not None and images is not None:
         raise UserError("Both --minutes and --images are given", "give one of them")
-    found = [f"method={method}"] if method is not None else []
+    if private is not None and (method is not None or live is not None):
+        raise UserError("A private run has a method of its own", "leave out --method and --live")
+    found = [f"method={method}"] if method is not None else _privately(private) if private is not None else []
     if minutes is not None:
         found.append(f"budget={{minutes: {minutes}}}")
     if images is not None:
@@ -58,6 +61,15 @@ def as_changes(
     if live is not None:
         found += _for_live_use(live, method)
     return [*found, *changes]
+
+
+def _privately(promise: str) -> list[str]:
+    """The private method with what was promised: ``1``, ``epsilon=1`` or ``epsilon=1,delta=1e-6``."""
+    words = promise if "=" in promise else f"epsilon={promise}"
+    values = dict(part.strip().partition("=")[::2] for part in words.split(","))
+    if "epsilon" not in values or values.keys() - {"epsilon", "delta"}:
+        raise UserError(f"'{promise}' promises nothing that is known", "write --private 1, or epsilon=1,delta=1e-6")
+    return [f"method={{name: dp_merf, {', '.join(f'{key}: {value}' for key, value in values.items())}}}"]
 
 
 def _for_live_use(size: int, method: str | None) -> list[str]:

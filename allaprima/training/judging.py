@@ -19,6 +19,25 @@ from allaprima.training.run import Run
 
 
 @dataclass(frozen=True)
+class Blind:
+    """For a private run: nothing is measured against real pictures, the newest moment is the one that is kept."""
+
+    run: Run
+
+    def judge(self, learner: Learner, course: Course) -> tuple[dict[str, float], str]:
+        """As ``Judge`` does, without figures."""
+        begun = time.monotonic()
+        seen = learner.num_images_seen
+        made = publish.provenance(self.run, seen, course.plan.seconds_used)
+        bundle, fields = publish.as_bundle(self.run, learner, made)
+        grid = publish.sample_grid(bundle, self.run.dataset)
+        publish.write_grid(grid, self.run.folder / "samples" / f"{seen:09d}.png")
+        publish.write_bundle(self.run, bundle, fields, grid)
+        course.allowance.spend(time.monotonic() - begun)
+        return {}, "kept, not measured: that would look at real pictures"
+
+
+@dataclass(frozen=True)
 class Judge:
     """Of several processes the leading one alone has it."""
 

@@ -15,12 +15,12 @@ from allaprima.core.errors import UserError
 from allaprima.core.files import claim_folder
 from allaprima.evaluation.features import FEATURES
 from allaprima.evaluation.validation import Validator
-from allaprima.training import budget, checkpoint, planner, publish, transfer
+from allaprima.training import budget, checkpoint, planner, publish, survey, transfer
 from allaprima.training.allowance import SHARE
 from allaprima.training.config import BudgetConfig, RunConfig
 from allaprima.training.course import Course
 from allaprima.training.distributed import ALONE, Group
-from allaprima.training.judging import Judge
+from allaprima.training.judging import Blind, Judge
 from allaprima.training.learner import Learner
 from allaprima.training.planner_words import describe
 from allaprima.training.run import Run, open_run, write
@@ -111,7 +111,7 @@ def _prepare(run: Run, began: float, say: Callable[[str], None], group: Group) -
     device = Device.choose(run.config.training.precision, run.config.training.threads)
     validator, choice = None, None
     if group.leads:
-        validator = _validator(run, device)
+        validator = None if survey.is_private(run) else _validator(run, device)
         if not checkpoint.listed(run.checkpoints):
             choice = _choose(run, device, group, began)
             run = replace(run, config=choice.config)
@@ -121,13 +121,14 @@ def _prepare(run: Run, began: float, say: Callable[[str], None], group: Group) -
     part = (group.part.number, group.part.count)
     learner = Learner.of(run, device, group)
     loader = run.loader("train", config.training.batch_size, device.torch, part)
-    judge = Judge(run, validator) if validator is not None else None
+    judge = Judge(run, validator) if validator is not None else Blind(run) if group.leads else None
     course = Course(budget.Plan(0, None), Best(config.training.watch))
     session = Session(run, learner, loader, judge, course, say=say, counted=began, group=group)
     resumed = session.restore()
     course = session.course
     if not resumed:
         transfer.begin(learner, run.folder)
+        survey.take(run, learner)
     if choice is not None:
         course.plan = _plan(choice, time.monotonic() - began)
         session.counted = time.monotonic()

@@ -40,6 +40,9 @@ def as_bundle(run: Run, learner: Learner, provenance: dict[str, Any]) -> tuple[B
     labels = np.asarray(run.dataset.labels[run.dataset.indices("train")])
     classes = getattr(parts_of(run.condition).get("label"), "classes", [])
     shares = np.bincount(labels[labels >= 0], minlength=len(classes)) / max(1, len(labels)) if classes else np.zeros(0)
+    told = getattr(learner.method, "class_shares", None)
+    if classes and told is not None:  # a private method knows them less exactly
+        shares = np.asarray(told())
     fields = {
         "domain": run.dataset.manifest.domain,
         "latent_dim": learner.method.latent_dim,
@@ -64,16 +67,19 @@ def provenance(
     run: Run, num_images_seen: int, seconds: float, figures: Mapping[str, float] = MappingProxyType({})
 ) -> dict[str, Any]:
     """What the card tells: no paths, no picture names. ``figures`` are those of the validation split, by name."""
+    privacy = run.config.method.told() if hasattr(run.config.method, "told") else None
     watched = {"kernel_distance": None, run.config.training.watch: None}
     return {
         "program": f"allaprima {allaprima.__version__}",
         "method": run.config.method.component_name(),
-        "dataset_fingerprint": run.dataset.manifest.fingerprint,
+        # whoever has the pictures could tell by it that it was these: a private run keeps it to itself
+        "dataset_fingerprint": None if privacy else run.dataset.manifest.fingerprint,
         "training_pictures": len(run.dataset.indices("train")),
         **transfer.provenance_of(run.folder),
         "images_seen": num_images_seen,
         "minutes": round(seconds / 60, 2),
         "seed": run.config.seed,
+        **({"privacy": privacy} if privacy else {}),
         "measured_on": f"{run.config.training.features} features",
         **{f"validation_{name}": round(figures[name], 6) if name in figures else None for name in watched},
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -133,8 +139,9 @@ def card(bundle: Bundle) -> str:
 | Method | {made["method"]}: {bundle.description.generator.component_name()} generator, {parameters:,} parameters in all |
 | Classes | {classes} |
 | Follows | {asked} |
-| Trained on | {made["training_pictures"]:,} pictures (fingerprint `{made["dataset_fingerprint"][:16]}`) |
-{_begun_from(made)}| Training | {made["images_seen"]:,} images seen, {made["minutes"]} minutes, seed {made["seed"]} |
+| Trained on | {made["training_pictures"]:,} pictures{_fingerprint(made)} |
+{_privacy(made)}{_begun_from(made)}\
+| Training | {made["images_seen"]:,} images seen, {made["minutes"]} minutes, seed {made["seed"]} |
 {figures}
 | Written | {made["written"]} by {made["program"]} |
 
@@ -151,6 +158,19 @@ pictures = allaprima.load("this/folder").sample(16, seed=0)
 
 def _figure(value: float | None, features: str) -> str:
     return "not measured" if value is None else f"{value:.4f} (on {features})"
+
+
+def _fingerprint(made: Mapping[str, Any]) -> str:
+    return f" (fingerprint `{made['dataset_fingerprint'][:16]}`)" if made.get("dataset_fingerprint") else ""
+
+
+def _privacy(made: Mapping[str, Any]) -> str:
+    """Lines of the card's table, or nothing for a run that promises nothing."""
+    told = made.get("privacy")
+    if not told:
+        return ""
+    promise = f"ε = {told['epsilon']:g}, δ = {told['delta']:g}, for {told['unit']} ({told['mechanism']})"
+    return f"| Differential privacy | {promise} |\n| Not covered by it | {told['not_covered']} |\n"
 
 
 def _begun_from(made: Mapping[str, Any]) -> str:

@@ -18,11 +18,11 @@ import torch
 from allaprima.core.errors import UserError
 from allaprima.core.progress import progress
 from allaprima.data.loader import Loader
-from allaprima.training import budget, checkpoint, transfer
+from allaprima.training import budget, checkpoint, survey, transfer
 from allaprima.training.course import Course
 from allaprima.training.distributed import ALONE, Group
 from allaprima.training.health import SETTLED_STEPS, Health
-from allaprima.training.judging import Judge
+from allaprima.training.judging import Blind, Judge
 from allaprima.training.learner import STEPS_BETWEEN_LOOKS, Learner
 from allaprima.training.run import Run
 from allaprima.training.signals import StopRequest
@@ -57,7 +57,7 @@ class Session:
     run: Run
     learner: Learner
     loader: Loader
-    judge: Judge | None  # the leading process's alone
+    judge: Judge | Blind | None  # the leading process's alone
     course: Course
     say: Callable[[str], None] = print
     give_up: GiveUp = never
@@ -285,6 +285,7 @@ class Session:
     def _begin_anew(self) -> None:
         self.learner = Learner.of(self.run, self.learner.device, self.group)
         transfer.begin(self.learner, self.run.folder)
+        survey.take(self.run, self.learner)
         self.course.best, self.course.health, self.course.tick = self._no_best(), Health(), 0
 
     def _no_best(self) -> Best:
