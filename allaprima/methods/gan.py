@@ -18,6 +18,7 @@ from torch import nn
 from allaprima.core.config import Choice, Component
 from allaprima.core.errors import UserError
 from allaprima.core.scaling import Scaling
+from allaprima.core.schedules import cosine
 from allaprima.core.spans import Between, OneOf, Spans, Times
 from allaprima.data.batch import Batch
 from allaprima.domains import Shape
@@ -38,8 +39,9 @@ VARIED = 0.25  # of the batch
 class Config(AdversaryConfig, PerceptualConfig):
     """A generator, and all that its adversary has. ``perceptual`` is the weight of feature matching (losses.features).
 
-    ``texture``: the weight of matching the spectra of small blocks (losses.texture). 10 takes the fine weave out of pictures of
-    64 px that have not learned for long; things take shape later then, so it is off (``LOG.md``).
+    ``texture``: the weight of matching the spectra of small blocks (losses.texture), which rises over the first half of the run:
+    at full strength from the beginning it keeps things from taking shape. 10 takes the fine weave out of pictures of 64 px; of
+    those that have not learned for long it makes no better ones, so it is off (``LOG.md``).
 
     ``variety``: the weight of the mode-seeking term (losses.variety), on a part of the batch.
 
@@ -210,7 +212,8 @@ class Gan(Method):
                 target = self.perceptual.maps(self._real(batch, moment))
             losses["perceptual"] = self.config.perceptual * mean(matching(target, self.perceptual.maps(fake)))
         if self.config.texture:
-            losses["texture"] = self.config.texture * spectrum_distance(self._real(batch, moment), fake, moment.random)
+            weight = cosine(0.0, self.config.texture, 2 * moment.now)
+            losses["texture"] = weight * spectrum_distance(self._real(batch, moment), fake, moment.random)
         if self.config.variety and self.condition_dim:
             losses["variety"] = self.config.variety * mean(self._mode_seeking(painted.z, fake, asked, moment))
         return losses

@@ -39,7 +39,7 @@ def run(tmp_path: Path) -> Path:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two engines that open at once."""
-    monkeypatch.setattr(type(ENGINES), "names", lambda _: ["cuda", "torch"])
+    monkeypatch.setattr(ENGINES, "names", lambda: ["cuda", "torch"])
     monkeypatch.setattr(doctor, "ROUNDS", 2)
 
 
@@ -66,7 +66,7 @@ def test_an_engine_that_breaks_does_not_stop_the_others(monkeypatch: pytest.Monk
         raise RuntimeError("no such driver\nand a long story")
         yield
 
-    monkeypatch.setattr(type(ENGINES), "names", lambda _: ["broken", "torch"])
+    monkeypatch.setattr(ENGINES, "names", lambda: ["broken", "torch"])
     monkeypatch.setattr(
         type(ENGINES), "get", lambda _, name: SimpleNamespace(painters=broken) if name == "broken" else real
     )
