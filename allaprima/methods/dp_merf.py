@@ -35,7 +35,7 @@ class Config(Component):
     """``epsilon`` and ``delta``: how little one training picture may change what is released (Dwork, Roth 2014).
 
     ``frequencies``: random ones; features are twice as many. ``bandwidth``: the kernel's σ² over the number of values of a
-    picture in [-1, 1], a constant so that it tells nothing: with it, σ is about the distance of two pictures of simple things.
+    picture in [-1, 1], a constant so that it tells nothing: with .15, σ is about half the distance of two drawings.
     """
 
     recommended: ClassVar[dict[str, float]] = {
@@ -52,7 +52,7 @@ class Config(Component):
     epsilon: float = Field(1.0, gt=0, le=100)
     delta: float = Field(1e-5, gt=0, lt=1e-2)
     frequencies: int = Field(5_000, ge=8, le=100_000)
-    bandwidth: float = Field(0.54, gt=0)
+    bandwidth: float = Field(0.15, gt=0)
     generator: Annotated[Any, Choice(GENERATORS)] = "dcgan"
     latent_dim: int = Field(16, ge=1)
     condition_dim: int = Field(16, ge=1)

@@ -1,0 +1,1 @@
+"""What a trained generator gives away about the pictures it was trained on."""
