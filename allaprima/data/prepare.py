@@ -113,7 +113,7 @@ def prepare(
         report.say(report.next_step(target))
         return Dataset.open(target)
     _check_space(target, len(listing.items), config)
-    with _replacing(target) as folder:
+    with replacing(target) as folder:
         provisional = folder / "provisional.npy"
         outcomes = _examine(listing, config, provisional, workers or cores())
         selection = select(listing, outcomes, config, provisional)
@@ -196,9 +196,9 @@ def _check_space(target: Path, count: int, config: PrepareConfig) -> None:
 
 
 @contextlib.contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
+def replacing(target: Path) -> Iterator[Path]:
     """A new folder that takes the place of ``target``, if something stands there, at the last moment."""
-    _sweep(target)
+    sweep(target)
     aside = target.with_name(f".{target.name}{PARTIAL}-replaced")
     try:
         with new_folder(target) as folder:
@@ -214,7 +214,7 @@ def _replacing(target: Path) -> Iterator[Path]:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _sweep(target: Path) -> None:
+def sweep(target: Path) -> None:
     """Delete what an interrupted prepare of the same target left. Raises UserError when one is still at it."""
     leftovers: Sequence[Path] = list(target.parent.glob(f".{target.name}{PARTIAL}-*")) if target.parent.is_dir() else []
     for left in leftovers:

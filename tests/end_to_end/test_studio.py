@@ -246,7 +246,7 @@ def test_saving_gives_the_picture_of_the_state_as_a_png(page: Any, studio: Runni
     asked = httpx.post(f"{studio.address}api/frame", json={"seed": 1}).content
     with Image.open(BytesIO(data)) as picture, Image.open(BytesIO(asked)) as wanted:
         assert (picture.format, picture.size) == ("PNG", (16, 16))
-        assert list(picture.getdata()) == list(wanted.getdata())
+        assert picture.tobytes() == wanted.tobytes()
 
 
 def test_a_link_that_holds_no_picture_is_said_and_the_studio_opens(page: Any, studio: Running) -> None:

@@ -271,13 +271,20 @@ def test_settings_that_do_not_learn_are_cut_short_and_the_images_saved(
 def test_every_setting_that_a_method_names_can_be_searched(name: str) -> None:
     config = load(RunConfig, {"method": name}).with_recommended()
     space, defaults = trials.space_of(config, (), epochs=50.0)
-    named = {**trials.COMMON, **config.method.searched}
+    named = {**trials.COMMON, **getattr(config.method, "searched", {})}
     assert set(space) == {key for key, span in named.items() if span is not None and not is_off(config, key)}
     for key, span in space.items():
         ends = span.values if isinstance(span, OneOf) else (span.low, span.high)
         assert defaults[key] in ends or min(ends) <= defaults[key] <= max(ends)
         for value in ends:
             load(RunConfig, config.model_dump(mode="json"), [f"{key}={trials.rounded(value)}"])
+
+
+def test_a_private_method_is_not_searched() -> None:
+    config = load(RunConfig, {"method": "dp_merf"}).with_recommended()
+    with pytest.raises(UserError, match="private"):
+        trials.refuse_private(config)
+    trials.refuse_private(load(RunConfig, {"method": "gan"}))
 
 
 def is_off(config: RunConfig, key: str) -> bool:

@@ -51,6 +51,15 @@ def require_optuna() -> None:
 # -- the space ------------------------------------------------------------------------------------------------------------
 
 
+def refuse_private(config: RunConfig) -> None:
+    """Raises UserError for a method that may look at the pictures once: each trial would be another look, and a judge more."""
+    if getattr(config.method, "PRIVATE", False):
+        raise UserError(
+            "A search would look at the pictures again and again, which a private method must not",
+            "search on pictures that anyone may see, and train on the others with what was found",
+        )
+
+
 def space_of(config: RunConfig, fixed: Collection[str], epochs: float) -> tuple[Space, Values]:
     """Where to look for each setting, and the defaults; what is ``fixed`` is left out.
 

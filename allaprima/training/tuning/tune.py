@@ -53,6 +53,7 @@ def tune(dataset: Dataset, folder: Path, asked: Asked, say: Callable[[str], None
     base = runs.resolve(asked.config, dataset)
     with StopRequest() as stop:
         try:
+            trials.refuse_private(base)
             trials.space_of(base, asked.fixed, 1.0)  # that there is something to search is found out now
             with claim_folder(folder):
                 plan = Plan.from_json(standing["plan"]) if standing else _plan(dataset, asked, base, began)
