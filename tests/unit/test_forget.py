@@ -40,7 +40,9 @@ __all__ = ["one_thread"]  # used by pytest
 @pytest.fixture
 def squares(tiny_dataset: Path, tmp_path: Path) -> Path:
     """The tiny dataset, to be changed."""
-    return Path(shutil.copytree(tiny_dataset, tmp_path / "squares"))
+    # without what other tests had made of it
+    made = shutil.ignore_patterns("conditions", "features")
+    return Path(shutil.copytree(tiny_dataset, tmp_path / "squares", ignore=made))
 
 
 @pytest.fixture(scope="module")
