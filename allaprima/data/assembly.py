@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections import Counter
@@ -189,7 +188,7 @@ def _classes(
 
 def write(folder: Path, assembly: Assembly, provisional: Path) -> None:
     """All files of the dataset into ``folder``; ``provisional`` is used up. The manifest comes last."""
-    from allaprima.data.dataset import FORMAT, MANIFEST, VERSION, Manifest
+    from allaprima.data.dataset import DATA, FORMAT, MANIFEST, VERSION, Manifest, fingerprint_of
     from allaprima.domains.image import Config as ImageConfig
 
     chosen, items = assembly.selection, assembly.listing.items
@@ -212,7 +211,7 @@ def write(folder: Path, assembly: Assembly, provisional: Path) -> None:
             "left_out": [{"name": one.name, "check": one.check, "reason": one.reason} for one in chosen.left_out],
         },
     )
-    names = ("images.npy", "labels.npy", "splits.npy", "records.jsonl", "report.json", *heard)
+    names = (*DATA, "records.jsonl", "report.json", *heard)
     files = {name: sha256_file(folder / name) for name in names}
     width, height = assembly.config.size
     manifest = Manifest(
@@ -226,7 +225,7 @@ def write(folder: Path, assembly: Assembly, provisional: Path) -> None:
         source=os.path.basename(os.path.normpath(assembly.source)),
         options=assembly.options,
         files=files,
-        fingerprint=hashlib.sha256("".join(files[name] for name in names[:3]).encode()).hexdigest(),
+        fingerprint=fingerprint_of(files),
     )
     write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
 

@@ -14,7 +14,9 @@ Use: ``dataset = Dataset.open("datasets/cats"); dataset.images[dataset.indices("
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ FORMAT = "allaprima-dataset"
 VERSION = 1
 REMEDY = "prepare it again, with --force"
 MANIFEST = "manifest.json"
+DATA = ("images.npy", "labels.npy", "splits.npy")
 
 
 class Manifest(Config):
@@ -48,6 +51,11 @@ class Manifest(Config):
     options: dict[str, Any]
     files: dict[str, str]
     fingerprint: str
+
+
+def fingerprint_of(files: Mapping[str, str]) -> str:
+    """Of the hashes of pictures, labels and splits, by file name: a SHA-256."""
+    return hashlib.sha256("".join(files[name] for name in DATA).encode()).hexdigest()
 
 
 class Dataset:

@@ -7,7 +7,6 @@ Use: ``rest = write(dataset, keep, beside, report)``.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import stat
@@ -20,11 +19,11 @@ import numpy as np
 
 from allaprima.core.files import PARTIAL, sha256_file, write_json
 from allaprima.data import sounds
-from allaprima.data.dataset import MANIFEST, Dataset, Manifest
+from allaprima.data.dataset import DATA, MANIFEST, Dataset, Manifest, fingerprint_of
 from allaprima.data.split import SPLITS
 from allaprima.data.traces import Names
 
-FILES = ("images.npy", "labels.npy", "splits.npy", "records.jsonl", "report.json", *sounds.FILES)
+FILES = (*DATA, "records.jsonl", "report.json", *sounds.FILES)
 MADE_AGAIN = ("conditions", "features")
 NAMELESS = "a picture that was forgotten"
 ROWS = 1024  # pictures copied at a time
@@ -89,11 +88,6 @@ def without_names(
     return kept, twins
 
 
-def fingerprint(files: dict[str, str]) -> str:
-    """As ``assembly.write`` makes it: of the hashes of pictures, labels and splits."""
-    return hashlib.sha256("".join(files[name] for name in FILES[:3]).encode()).hexdigest()
-
-
 def _write_images(path: Path, images: np.ndarray, keep: np.ndarray) -> None:
     """Written, not mapped: a full disk is then an error, and not the end of the process."""
     shape = (len(keep), *images.shape[1:])
@@ -135,6 +129,6 @@ def _manifest(beside: Path, dataset: Dataset, keep: np.ndarray) -> Manifest:
         "split_counts": {name: int((splits == number).sum()) for number, name in enumerate(SPLITS)},
         "has_text": all(dataset.records[place].get("text") for place in keep),
         "files": files,
-        "fingerprint": fingerprint(files),
+        "fingerprint": fingerprint_of(files),
     }
     return dataset.manifest.model_copy(update=changed)

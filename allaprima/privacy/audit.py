@@ -20,6 +20,7 @@ from allaprima.core.device import Device
 from allaprima.core.errors import UserError
 from allaprima.core.files import plain_disk_errors, write_atomic, write_json
 from allaprima.core.progress import progress
+from allaprima.core.seeds import numpy_stream
 from allaprima.data.dataset import Dataset
 from allaprima.evaluation.evaluate import weights_sha256
 from allaprima.evaluation.features import FEATURES, Features
@@ -130,7 +131,7 @@ def _evidence(dataset: Dataset, sides: Sides, painter: Any, features: Features, 
         pictures=pictures,
         references=references,
         searched=Seen.joined([members, rest]) if len(rest) else members,
-        samples=painted(painter, dataset, features, count, seed, np.random.default_rng(seed).permutation(own)),
+        samples=painted(painter, dataset, features, count, seed, numpy_stream(seed, "audit/wishes").permutation(own)),
         copied=copies(dataset, sides.members, features, seed),
         seed=seed,
     )

@@ -21,8 +21,8 @@ from allaprima.cli._app import build
 from allaprima.core.config import load
 from allaprima.core.errors import UserError
 from allaprima.core.files import claim_folder, sha256_file, write_json
-from allaprima.data import sounds, without
-from allaprima.data.dataset import Dataset
+from allaprima.data import sounds
+from allaprima.data.dataset import Dataset, fingerprint_of
 from allaprima.data.forget import forget
 from allaprima.data.onlookers import Seer
 from allaprima.data.prepare import PrepareConfig, prepare
@@ -95,7 +95,7 @@ def test_one_picture_goes_and_every_other_row_is_as_it_was(squares: Path, tiny_d
     assert new.classes == old.classes
     assert new.manifest.count == 59 == sum(new.manifest.split_counts.values())
     assert new.manifest.files == {name: sha256_file(squares / name) for name in new.manifest.files}
-    assert new.manifest.fingerprint == without.fingerprint(new.manifest.files) != old.manifest.fingerprint
+    assert new.manifest.fingerprint == fingerprint_of(new.manifest.files) != old.manifest.fingerprint
     assert not found.remains
     assert "no name and no pixels of them are left" in found.text()
     assert [path.name for path in squares.parent.iterdir()] == ["squares"]
@@ -257,7 +257,7 @@ def test_a_set_that_was_really_prepared_is_forgotten_from_and_trained_on(tmp_pat
         (place / f"{index}.txt").write_text(f"number {index}")
     shutil.copy(source / "cats" / "1.png", source / "cats" / "copy of 1.png")
     dataset = prepare(source, tmp_path / "d", PrepareConfig(size=(16, 16)), workers=1)
-    assert dataset.manifest.fingerprint == without.fingerprint(dataset.manifest.files)
+    assert dataset.manifest.fingerprint == fingerprint_of(dataset.manifest.files)
     best = {"cats/1.png", "cats/copy of 1.png"} & {record["name"] for record in dataset.records}
     found = forget(dataset.folder, list(best))
     assert not found.remains
@@ -304,7 +304,7 @@ KILLED = """
 import os, shutil, sys
 from pathlib import Path
 from allaprima.core.errors import UserError
-from allaprima.data.dataset import Dataset
+from allaprima.data.dataset import Dataset, fingerprint_of
 from allaprima.data.forget import forget
 
 os.fsync = lambda handle: None  # a process dies here, not the machine
