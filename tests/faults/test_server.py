@@ -170,15 +170,20 @@ def test_connecting_and_aborting_leaves_nothing(server: Running) -> None:
         time.sleep(2)
         return memory(server)
 
-    cycles = 10_000
-    begun = storm(cycles)  # the most that ever was open at once is allocated, and stays
-    files = descriptors(server)
-    slope = (storm(cycles) - begun) / cycles * 1000
-    print(f"connect and abort: {slope / MB:.2f} MB a thousand, descriptors {descriptors(server) - files:+d}")
-    assert slope <= 1 * MB  # asked
+    cycles, storms, slopes = 10_000, 1, []
+    before, files = storm(cycles), descriptors(server)
+    while not slopes or (slopes[-1] > 1 * MB and len(slopes) < 4):
+        # A leak adds to every storm; memory for more connections than ever were open at once (that is chance) adds to one
+        after = storm(cycles)
+        slopes.append((after - before) / cycles * 1000)
+        before, storms = after, storms + 1
+    print(
+        f"connect and abort: {[f'{s / MB:.2f}' for s in slopes]} MB a thousand, descriptors {descriptors(server) - files:+d}"
+    )
+    assert slopes[-1] <= 1 * MB  # asked
     assert descriptors(server) <= files + 1
     _, _, errors = server.stop()
-    assert len(errors.splitlines()) <= cycles  # asked: one a connection at most
+    assert len(errors.splitlines()) <= cycles * storms  # asked: one a connection at most
 
 
 def test_fuzzed_frames_neither_kill_nor_tell(server: Running) -> None:
