@@ -50,6 +50,9 @@ class Config(AdversaryConfig, PerceptualConfig):
 
     ``begin_small``: the share of the run in which pictures are learned small, a pixel for each cell of the live generator, as
     far as the discriminator's ``skipped_levels`` halve them (after Karras et al. 2018; here no net changes on the way).
+
+    ``enlarging``: the weight of the live generator's enlarger's lesson, which is no game: |enlarged small picture - picture|,
+    on a part of the batch, small pictures or not.
     """
 
     # β1 = 0 as in R3GAN: momentum lags behind an opponent that moves. In minutes, many steps count for more than quiet ones.
@@ -79,6 +82,7 @@ class Config(AdversaryConfig, PerceptualConfig):
     condition_dim: int = Field(32, ge=1)
     head_start: float = Field(0.0, ge=0, lt=1)
     begin_small: float = Field(0.0, ge=0, lt=1)
+    enlarging: float = Field(0.0, ge=0)
 
     def recommended_for(self, shape: Shape) -> dict[str, float]:
         """Larger pictures do better with a step that falls (``LOG.md``)."""
@@ -114,7 +118,7 @@ class Gan(Method):
         discriminator = self.adversary.discriminator
         if config.texture and len(shape.spatial) != 2:
             raise UserError("Spectra are matched in pictures alone", "add --set method.texture=0")
-        if config.begin_small:
+        if config.begin_small or config.enlarging:
             self._check_small(shape)
         self.perceptual = Perceptual(config, shape, discriminator) if config.perceptual else None
         self._painted: deque[Painted] = deque()
@@ -130,7 +134,7 @@ class Gan(Method):
         if small is None or painted is None or small.shape != painted.shape:
             raise UserError(
                 "Only the live generator and a residual discriminator that skips as many levels begin with small pictures",
-                "add --set method.begin_small=0, or train with --live",
+                "add --set method.begin_small=0 --set method.enlarging=0, or train with --live",
             )
 
     def look(self, batch: Batch, moment: Moment) -> None:
@@ -202,6 +206,11 @@ class Gan(Method):
         other = torch.randn(z[part].shape, generator=moment.random, device=z.device)
         return mode_seeking(z[part], other, fake[part], self._paint(other, asked[part], moment))
 
+    def _enlarging(self, batch: Batch) -> torch.Tensor:
+        """How far training pictures, made small and enlarged again, lie from themselves."""
+        part = batch.samples[: max(1, round(len(batch) * VARIED))]
+        return (self.generator.enlarged(self.adversary.small(part)) - part).abs().mean()
+
     def _generator(self, batch: Batch, moment: Moment) -> dict[str, torch.Tensor]:
         asked = asked_of(batch)
         painted = self._painted.popleft() if self._painted else self._unprepared(batch, moment)
@@ -211,6 +220,8 @@ class Gan(Method):
             with torch.no_grad():
                 target = self.perceptual.maps(self._real(batch, moment))
             losses["perceptual"] = self.config.perceptual * mean(matching(target, self.perceptual.maps(fake)))
+        if self.config.enlarging:
+            losses["enlarging"] = self.config.enlarging * self._enlarging(batch)
         if self.config.texture:
             weight = cosine(0.0, self.config.texture, 2 * moment.now)
             losses["texture"] = weight * spectrum_distance(self._real(batch, moment), fake, moment.random)

@@ -1,4 +1,4 @@
-"""The generator for live use: a small trunk, and a head that lays no lattice over the picture."""
+"""The generator for live use: a small trunk, and a head that enlarges its picture without a lattice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from allaprima.core.errors import UserError
 from allaprima.domains import Shape
 from allaprima.domains import image as images
 from allaprima.models.blocks import Pyramid
-from allaprima.models.generators.live import Config, SubPixel, cell_of
+from allaprima.models.generators.live import Config, Enlarger, cell_of
 
 
 @pytest.mark.parametrize(("size", "cell"), [(8, 2), (32, 2), (64, 2), (128, 2), (256, 4), (512, 4), (1024, 8)])
@@ -23,35 +23,61 @@ def test_a_cell_that_was_asked_for_is_taken_as_far_as_a_grid_remains() -> None:
     assert cell_of(16, Pyramid((16, 16))) == 4
 
 
-@pytest.mark.parametrize("cell", [2, 4, 8])
-def test_the_head_begins_as_linear_upsampling(cell: int) -> None:
+def an_enlarger(channels: int, cell: int) -> Enlarger:
     torch.manual_seed(0)
-    head = SubPixel(3, 2, cell)
-    x = torch.randn(1, 3, 6, 6)
-    wanted = torch.nn.functional.interpolate(head.coarse(x), scale_factor=cell, mode="bilinear", align_corners=False)
-    inner = slice(cell, -cell)  # at the border one pads with zeros, the other repeats
-    torch.testing.assert_close(head.lay(head(x))[..., inner, inner], wanted[..., inner, inner], atol=1e-5, rtol=1e-4)
+    return Enlarger(channels, 6, cell, torch.nn.LeakyReLU(0.2))
+
+
+@pytest.mark.parametrize("cell", [2, 4, 8])
+def test_it_begins_as_linear_upsampling_to_the_border(cell: int) -> None:
+    enlarger = an_enlarger(3, cell)
+    small = torch.rand(1, 3, 6, 7) * 2 - 1
+    wanted = torch.nn.functional.interpolate(small, scale_factor=cell, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(enlarger.lay(enlarger(small)), wanted, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("cell", [2, 4])
-def test_a_constant_map_stays_constant_whatever_was_learned(cell: int) -> None:
-    torch.manual_seed(0)
-    head = SubPixel(5, 3, cell)
+def test_a_constant_picture_gets_no_lattice_whatever_was_learned(cell: int) -> None:
+    enlarger = an_enlarger(3, cell)
     with torch.no_grad():
-        head.detail.normal_(std=10)
-        head.bias.normal_()
-    head.to(memory_format=torch.channels_last)  # as training has it
-    x = torch.randn(1, 5, 1, 1).expand(1, 5, 8, 8)
-    inner = slice(cell, -cell)
-    before = head.lay(head(x))[..., inner, inner]
+        for parameter in enlarger.parameters():
+            parameter.normal_()
+    enlarger.to(memory_format=torch.channels_last)  # as training has it
+    small = torch.tensor([0.5, -0.2, 0.9]).view(1, 3, 1, 1).expand(1, 3, 9, 9)
+    inner = (..., slice(2 * cell, -2 * cell), slice(2 * cell, -2 * cell))  # the second convolution pads with zeros
+    before = enlarger.lay(enlarger(small))[inner]
     assert before.flatten(2).std(2).min() > 0.1
-    head.constrain_()
-    after = head.lay(head(x))[..., inner, inner]
+    enlarger.constrain_()
+    after = enlarger.lay(enlarger(small))[inner]
     assert after.flatten(2).std(2).max() < 1e-4
     torch.testing.assert_close(after.mean((2, 3)), before.mean((2, 3)))  # the projection keeps the mean
-    kept = head.detail.clone()
-    head.constrain_()
-    torch.testing.assert_close(head.detail, kept)
+    kept = enlarger.detail.weight.clone()
+    enlarger.constrain_()
+    torch.testing.assert_close(enlarger.detail.weight, kept)
+
+
+def test_it_learns_to_enlarge_from_pictures_alone() -> None:
+    enlarger = an_enlarger(1, 2)
+    random = torch.Generator().manual_seed(1)
+    optimizer = torch.optim.Adam(enlarger.parameters(), 1e-2)
+
+    def discs(count: int) -> torch.Tensor:
+        centre = torch.rand(count, 2, 1, 1, generator=random) * 16 + 4
+        y, x = torch.meshgrid(torch.arange(24.0), torch.arange(24.0), indexing="ij")
+        return (((x - centre[:, 0]).square() + (y - centre[:, 1]).square()).sqrt() < 5)[:, None].float() * 2 - 1
+
+    def distance(pictures: torch.Tensor) -> torch.Tensor:
+        small = torch.nn.functional.avg_pool2d(pictures, 2)
+        return (enlarger.lay(enlarger(small)) - pictures).abs().mean()
+
+    others = discs(64)
+    begun = distance(others).item()
+    for _ in range(150):
+        optimizer.zero_grad()
+        distance(discs(16)).backward()
+        optimizer.step()
+        enlarger.constrain_()
+    assert distance(others).item() < 0.85 * begun
 
 
 def test_it_paints_pictures_alone() -> None:

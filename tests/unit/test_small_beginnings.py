@@ -50,12 +50,9 @@ def test_the_nets_see_no_step_when_the_pictures_grow() -> None:
         small = discriminator.small(pictures)
         assert small.shape == method.generator.coarse(z, y).shape == (4, 3, 16, 24)
         torch.testing.assert_close(discriminator(small, y), discriminator(pictures, y))
-        large = method.generator.eval()(z, y)
-        wanted = torch.nn.functional.interpolate(
-            torch.atanh(method.generator.coarse(z, y)), scale_factor=4, mode="bilinear"
-        )
-    inner = (..., slice(4, -4), slice(4, -4))  # the border of a padded convolution is another
-    torch.testing.assert_close(large[inner], wanted.tanh()[..., 2:-2, :][inner], atol=1e-4, rtol=1e-3)
+        painted = method.generator.eval()(z, y)
+        wanted = torch.nn.functional.interpolate(method.generator.coarse(z, y), scale_factor=4, mode="bilinear")
+    torch.testing.assert_close(painted, wanted[..., 2:-2, :], atol=1e-4, rtol=1e-3)
 
 
 def test_a_penalty_weighs_the_same_on_a_large_picture_of_which_the_small_one_is_seen() -> None:
@@ -76,9 +73,9 @@ def test_what_is_fine_learns_in_the_second_half_alone() -> None:
     fine = {
         name: parameter
         for name, parameter in found.method.named_parameters()
-        if name.endswith("to_picture.detail") or ".trunk.stem.0" in name or ".joined" in name
+        if "generator.enlarger" in name or ".trunk.stem.0" in name or ".joined" in name
     }
-    assert len(fine) == 4
+    assert len(fine) == 9
     before = {name: parameter.detach().clone() for name, parameter in fine.items()}
     for number in range(3):
         found.step(batch(number), total_images=24)
@@ -87,7 +84,20 @@ def test_what_is_fine_learns_in_the_second_half_alone() -> None:
         losses = found.step(batch(number), total_images=24)
     assert all(loss.isfinite() for loss in losses.values())
     moved = [name for name, parameter in fine.items() if not torch.equal(parameter, before[name])]
-    assert len(moved) == 4, moved
+    assert len(moved) == 9, moved
+
+
+def test_the_enlarger_learns_from_pictures_before_they_grow() -> None:
+    found = learner(enlarging=100.0)
+    detail = found.method.generator.enlarger.detail.weight  # type: ignore[attr-defined]
+    losses = found.step(batch(0), total_images=24)
+    assert detail.any()
+    assert losses["enlarging"] > 0
+
+
+def test_only_a_generator_that_enlarges_can_learn_it() -> None:
+    with pytest.raises(UserError, match="--live"):
+        learner(enlarging=100.0, begin_small=0.0, generator="residual")
 
 
 def test_a_run_goes_on_from_either_half_to_the_bit() -> None:
