@@ -4,7 +4,8 @@ A method's file has a ``Config`` whose ``build(shape, condition)`` gives a ``Met
 may say which ``lr``, ``beta1`` and the like suit it (``recommended_for(shape)`` for a shape), and ``searched`` where a search
 may look for its settings (core.spans). Where those can be ``auto``, ``settled(epochs)`` gives the Config with numbers in their
 place; what the number of training pictures decides, ``for_pictures(count)`` does. One that follows some conditions alone names
-them in ``FOLLOWS``. One with ``PRIVATE`` sees the pictures once, in ``survey(batches)`` (training.survey), and never again.
+them in ``FOLLOWS``. One with ``PRIVATE`` sees the pictures once, in ``survey(batches)`` (training.survey), and never again; or it
+names the ``SAMPLER`` that draws them and keeps a ``promise`` of how often (training.promise).
 """
 
 from __future__ import annotations

@@ -55,6 +55,7 @@ class Plan:
     asked_images: int | None = None
     seconds_used: float = 0.0
     tick_seconds: float = 0.0  # what the last judged tick (validation, grid, bundle) took
+    most_images: int | None = None  # whatever the clock says
 
     @classmethod
     def for_minutes(
@@ -82,6 +83,7 @@ class Plan:
         if self.minutes is None or ticks_left == 0:
             return
         fitting = num_images_seen + max(0, int(self.seconds_left(ticks_left) * images_per_second))
+        fitting = fitting if self.most_images is None else min(fitting, self.most_images)
         if abs(fitting - self.total_images) > NOTICED * self.total_images:
             self.total_images = fitting
 

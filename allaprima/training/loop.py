@@ -15,7 +15,7 @@ from allaprima.core.errors import UserError
 from allaprima.core.files import claim_folder
 from allaprima.evaluation.features import FEATURES
 from allaprima.evaluation.validation import Validator
-from allaprima.training import budget, checkpoint, planner, publish, survey, transfer
+from allaprima.training import budget, checkpoint, planner, promise, publish, survey, transfer
 from allaprima.training.allowance import SHARE
 from allaprima.training.config import BudgetConfig, RunConfig
 from allaprima.training.course import Course
@@ -110,6 +110,7 @@ def _prepare(run: Run, began: float, say: Callable[[str], None], group: Group) -
     """Features, plan, data and nets; then back to the newest checkpoint."""
     device = Device.choose(run.config.training.precision, run.config.training.threads)
     validator, choice = None, None
+    promise.check(run.config, group)
     if group.leads:
         validator = None if survey.is_private(run) else _validator(run, device)
         if not checkpoint.listed(run.checkpoints):
@@ -139,6 +140,7 @@ def _prepare(run: Run, began: float, say: Callable[[str], None], group: Group) -
     if validator is not None:
         course.best.grain = validator.grain()
     session.course = group.same(course)
+    promise.keep(session)
     say(describe(session, choice, began, resumed))
     return session
 

@@ -22,7 +22,7 @@ from allaprima.data.dataset import Dataset
 from allaprima.evaluation.asking import asked_at, asked_places
 from allaprima.marks import marked
 from allaprima.models.conditions import parts_of
-from allaprima.training import transfer
+from allaprima.training import promise, transfer
 from allaprima.training.aggregate import fitted_prior
 from allaprima.training.learner import Learner
 from allaprima.training.run import Run
@@ -34,6 +34,7 @@ GRID_SIDE = 8
 
 def as_bundle(run: Run, learner: Learner, provenance: dict[str, Any]) -> tuple[Bundle, dict[str, Any]]:
     """The moving averages as a bundle, not yet written, and the fields that describe it. A VAE's prior is fitted here."""
+    promise.check_kept(learner)
     nets = with_own_statistics(run, learner)
     nets = nets | fitted_prior(run, learner, nets)
     encoder = getattr(run.config.method, "encoder", None)

@@ -18,7 +18,7 @@ import torch
 from allaprima.core.errors import UserError
 from allaprima.core.progress import progress
 from allaprima.data.loader import Loader
-from allaprima.training import budget, checkpoint, survey, transfer
+from allaprima.training import budget, checkpoint, promise, survey, transfer
 from allaprima.training.course import Course
 from allaprima.training.distributed import ALONE, Group
 from allaprima.training.health import SETTLED_STEPS, Health
@@ -259,6 +259,7 @@ class Session:
         since, or if going back to the newest one was tried already.
         """
         at, left, scale = self.learner.num_images_seen, self.course, self.learner.learning_rate_scale / 2
+        made = promise.of(self.learner)
         if left.rollbacks == MOST_ROLLBACKS:
             raise DivergedError(
                 f"Training diverges: {MOST_ROLLBACKS} returns to the last good state did not help",
@@ -270,6 +271,7 @@ class Session:
             self._begin_anew()
         # the clock does not go back
         self.course.plan, self.course.allowance, self.course.rollbacks = left.plan, left.allowance, left.rollbacks + 1
+        promise.carry(self, made)
         self.learner.learning_rate_scale = scale
         self.learner.watch.forgive()
         self.returned_to = seen = self.learner.num_images_seen

@@ -19,7 +19,10 @@ CLASSES = ["cat", "fish"]
 N = 8
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {"vae without an opponent": ("vae", {"adversarial": 0.0})}
 # untrained nets paint nearly the same for any noise: a narrow kernel sees the difference
-OWN: dict[str, dict[str, Any]] = {"dp_merf": {"bandwidth": 1e-4}}
+OWN: dict[str, dict[str, Any]] = {
+    "dp_merf": {"bandwidth": 1e-4},
+    "dp_gan": {"discriminator": {"name": "residual", "width": 8, "max_width": 16}},
+}
 every_method = pytest.mark.parametrize("name", [*METHODS.names(), *VARIANTS])
 
 
