@@ -6,6 +6,7 @@ bundle or the new one, never a mixture.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Mapping
@@ -18,10 +19,12 @@ from PIL import Image
 from safetensors import SafetensorError
 from torch import nn
 
+from allaprima import vault
 from allaprima.bundle.format import DESCRIPTION, FORMAT, VERSION, Description, Weights
 from allaprima.core.config import validate
 from allaprima.core.errors import UserError
-from allaprima.core.files import plain_disk_errors, sha256_file, sweep_partial, write_atomic
+from allaprima.core.files import plain_disk_errors, sweep_partial
+from allaprima.core.retention import remind_of_run
 from allaprima.marks import marked
 from allaprima.models.conditions import classes_of
 
@@ -31,7 +34,7 @@ MEND = "copy the bundle folder again, or let `allaprima train` go on in the run"
 def write(
     folder: Path, fields: Mapping[str, Any], nets: Mapping[str, nn.Module], card: str, preview: Image.Image
 ) -> None:
-    """Replace the bundle in ``folder``. ``fields`` are Description's, without ``weights``."""
+    """Replace the bundle in ``folder``, sealed where that is locked. ``fields`` are Description's, without ``weights``."""
     with plain_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     sweep_partial(folder)
@@ -41,15 +44,13 @@ def write(
         for key, value in net.state_dict().items()
     }
     data = safetensors.torch.save(tensors)
-    beside = folder / ".weights.safetensors"
-    write_atomic(beside, data)
-    digest = sha256_file(beside)
+    digest = hashlib.sha256(data).hexdigest()
     weights = Weights(file=f"weights-{digest[:12]}.safetensors", sha256=digest)
-    beside.replace(folder / weights.file)
+    vault.write_atomic(folder / weights.file, data)
     description = validate(Description, {**fields, "weights": weights.model_dump()})
-    write_atomic(folder / "card.md", card)
-    write_atomic(folder / "preview.webp", _webp(preview))
-    write_atomic(folder / DESCRIPTION, description.model_dump_json(indent=2) + "\n")
+    vault.write_atomic(folder / "card.md", card)
+    vault.write_atomic(folder / "preview.webp", _webp(preview))
+    vault.write_atomic(folder / DESCRIPTION, description.model_dump_json(indent=2) + "\n")
     for old in folder.glob("weights-*.safetensors"):
         if old.name != weights.file:
             old.unlink()
@@ -65,6 +66,7 @@ def find(path: Path) -> Path:
     """The folder with ``bundle.json``: ``path`` itself, or ``path/bundle`` of a run. Raises UserError otherwise."""
     for folder in (path, path / "bundle"):
         if (folder / DESCRIPTION).is_file():
+            remind_of_run(path if folder != path else path.parent)
             return folder
     if not path.exists():
         raise UserError(f"There is no '{path}'", "name a run folder or a bundle folder, such as runs/cats")
@@ -82,10 +84,14 @@ def read(path: Path, device: str | torch.device = "cpu") -> tuple[Description, d
     weights = folder / Path(description.weights.file).name  # the name only: it cannot lead out of the folder
     if not weights.is_file():
         raise UserError(f"'{weights}' is missing", "copy the whole bundle folder again")
-    if sha256_file(weights) != description.weights.sha256:
+    try:
+        data = vault.read_bytes(weights)
+    except ValueError as error:  # it was encrypted, and then changed
+        raise UserError(str(error), MEND) from None
+    if hashlib.sha256(data).hexdigest() != description.weights.sha256:
         raise UserError(f"'{weights}' is damaged: its hash differs", MEND)
     try:
-        tensors = safetensors.torch.load_file(weights)
+        tensors = safetensors.torch.load(data)
     except SafetensorError as error:
         raise UserError(f"'{weights}' is not a safetensors file: {error}", MEND) from None
     nets = build_nets(description)
@@ -102,7 +108,7 @@ def read(path: Path, device: str | torch.device = "cpu") -> tuple[Description, d
 
 def _read_description(folder: Path) -> Description:
     try:
-        values = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        values = json.loads(vault.read_bytes(folder / DESCRIPTION))
     except (OSError, ValueError) as error:
         raise UserError(f"'{folder}/{DESCRIPTION}' cannot be read: {error}", "copy the bundle folder again") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:

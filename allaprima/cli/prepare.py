@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from allaprima.cli import _precautions
+
 
 def prepare(
     source: Annotated[
@@ -37,6 +39,16 @@ def prepare(
     max_megapixels: Annotated[float, typer.Option(help="Leave out larger pictures")] = 80,
     count: Annotated[int, typer.Option(help="How many studies or stacks to draw")] = 4000,
     seed: Annotated[int, typer.Option(help="Which studies or stacks to draw")] = 0,
+    anonymise: _precautions.Anonymise = False,
+    face_detector: _precautions.FaceDetector = "",
+    face_threshold: _precautions.FaceThreshold = 0.6,
+    face_doubt: _precautions.FaceDoubt = 0.3,
+    doubtful: _precautions.Doubtful = "refuse",
+    pseudonyms: _precautions.Pseudonyms = None,
+    pseudonym_key: _precautions.PseudonymKey = "",
+    require: _precautions.Require = None,
+    keep: _precautions.Keep = "",
+    encrypt: _precautions.Encrypt = "",
     workers: Annotated[int | None, typer.Option(help="Processes [default: one a core]")] = None,
     force: Annotated[bool, typer.Option(help="Replace the dataset that stands there")] = False,
 ) -> None:
@@ -45,6 +57,6 @@ def prepare(
     from allaprima.data.prepare import PrepareConfig
     from allaprima.data.prepare import prepare as run
 
-    values = dict(locals())
+    values = {**locals(), "require": require or []}
     config = validate(PrepareConfig, {key: values[key] for key in PrepareConfig.model_fields})
-    run(source, dataset, config, workers, force)
+    run(source, dataset, config, workers, force, encrypt)

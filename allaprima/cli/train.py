@@ -26,11 +26,24 @@ def train(
     ] = None,
     private: Annotated[
         str | None,
-        typer.Option(help="Differential privacy, such as 1 or epsilon=1,delta=1e-6: how little one picture may tell."),
+        typer.Option(
+            help="Differential privacy, such as 1 or epsilon=1,delta=1e-6: how little one picture may tell."
+            " Also with --method dp_gan."
+        ),
     ] = None,
     begin_from: Annotated[
         Path | None,
         typer.Option("--from", help="A run or bundle to fine-tune: its nets and weights are the beginning."),
+    ] = None,
+    keep: Annotated[
+        str | None, typer.Option(help="How long to keep the run, such as 90d or 6m; then: allaprima forget --expired")
+    ] = None,
+    encrypt: Annotated[
+        str | None,
+        typer.Option(
+            help="Encrypt a new run's checkpoints and generator. Its key: passphrase, file=PATH, keyring; none for no"
+            " encryption [default: as the dataset]"
+        ),
     ] = None,
     change: Annotated[list[str] | None, typer.Option("--set", help="Any setting: key=value. Repeatable.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the whole configuration and stop.")] = False,
@@ -46,6 +59,6 @@ def train(
     if dry_run:
         typer.echo(command.dry_run(run, changes, base, begin_from), nl=False)
         return
-    outcome = command.train(dataset, run, size, changes, typer.echo, base, begin_from, began, live)
+    outcome = command.train(dataset, run, size, changes, typer.echo, base, begin_from, began, live, keep, encrypt)
     if outcome.leads:
         typer.echo(command.describe(outcome, run))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from allaprima.core.errors import UserError
 from allaprima.core.files import sha256_file, write_json
-from allaprima.data import apart, sounds
+from allaprima.data import apart, card, precautions, sounds
 from allaprima.data import labels as labelling
 from allaprima.data.checks import Prints, having
 from allaprima.data.report import causes, notes, say
@@ -44,13 +44,15 @@ class Selection:
 
 @dataclass(frozen=True)
 class Assembly:
-    """What is written: the selection, and where it came from."""
+    """What is written: the selection, where it came from, and what was done for whom it shows. ``source``: its last name."""
 
     listing: Listing
     selection: Selection
     source: str
     options: dict[str, Any]
     config: PrepareConfig
+    outcomes: list[Outcome]
+    care: precautions.Precautions
 
 
 def select(listing: Listing, outcomes: list[Outcome], config: PrepareConfig, array: Path) -> Selection:
@@ -201,16 +203,9 @@ def write(folder: Path, assembly: Assembly, provisional: Path) -> None:
             item = items[place]
             record = {**item.columns, "name": item.name, "text": item.text}
             file.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
-    counts = Counter(one.check for one in chosen.left_out)
-    write_json(
-        folder / "report.json",
-        {
-            "used": len(chosen.places),
-            "notes": notes(chosen),
-            "counts": dict(sorted(counts.items())),
-            "left_out": [{"name": one.name, "check": one.check, "reason": one.reason} for one in chosen.left_out],
-        },
-    )
+    told = assembly.care.told(assembly.outcomes, chosen.places, items)
+    report = _report(assembly, told)
+    write_json(folder / "report.json", report)
     names = (*DATA, "records.jsonl", "report.json", *heard)
     files = {name: sha256_file(folder / name) for name in names}
     width, height = assembly.config.size
@@ -222,12 +217,27 @@ def write(folder: Path, assembly: Assembly, provisional: Path) -> None:
         count=len(chosen.places),
         split_counts={name: int((chosen.splits == number).sum()) for number, name in enumerate(SPLITS)},
         has_text=all(items[place].text for place in chosen.places),
-        source=os.path.basename(os.path.normpath(assembly.source)),
+        source=assembly.source,
         options=assembly.options,
         files=files,
         fingerprint=fingerprint_of(files),
+        **told,
     )
+    card.write(folder, manifest, report)
     write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
+
+
+def _report(assembly: Assembly, told: dict[str, Any]) -> dict[str, Any]:
+    """``report.json``. ``told``: what the manifest says of the precautions."""
+    chosen, items = assembly.selection, assembly.listing.items
+    report = {
+        "used": len(chosen.places),
+        "notes": [*notes(chosen), *precautions.notes(told)],
+        "counts": dict(sorted(Counter(one.check for one in chosen.left_out).items())),
+        "left_out": [{"name": one.name, "check": one.check, "reason": one.reason} for one in chosen.left_out],
+    }
+    doubtful = assembly.care.doubtful(assembly.outcomes, chosen.places, items)
+    return report | ({"doubtful": doubtful} if doubtful else {})
 
 
 def _recordings(assembly: Assembly) -> list[sounds.Recording]:
@@ -240,8 +250,10 @@ def _recordings(assembly: Assembly) -> list[sounds.Recording]:
         raise UserError(
             "Recordings were given, and the pictures have no classes to find theirs by", "label the pictures"
         )
-    shared = sounds.shared_recordings(config.sounds, chosen.classes, config.validation, config.test, chosen.left_out)
-    return [*found, *shared]
+    left: list[LeftOut] = []
+    shared = sounds.shared_recordings(config.sounds, chosen.classes, config.validation, config.test, left)
+    chosen.left_out.extend(replace(one, name=assembly.care.name(one.name)) for one in left)
+    return [*found, *(replace(one, name=assembly.care.name(one.name)) for one in shared)]
 
 
 def _write_images(path: Path, provisional: Path, chosen: Selection) -> int:

@@ -6,6 +6,7 @@ Use: ``asked = Asked(dataset, condition, drop=0.1, seed=0); asked.rows(places, s
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from allaprima import vault
 from allaprima.core.errors import UserError
-from allaprima.core.files import new_file
 from allaprima.core.progress import progress
 from allaprima.core.seeds import numpy_stream
 from allaprima.data.dataset import Dataset
@@ -82,7 +83,7 @@ class Asked:
             return joined
         return pieces[0]
 
-    def _piece(self, name: str, part: Any, table: np.ndarray, places: np.ndarray, step: int | None) -> torch.Tensor:
+    def _piece(self, name: str, part: Any, table: Any, places: np.ndarray, step: int | None) -> torch.Tensor:
         rows = places if name != "sound" else self._recordings(places, step)
         found = torch.from_numpy(table[rows])  # fancy indexing copies
         encoder: Any = getattr(part, "encoder", None)
@@ -115,14 +116,13 @@ class Asked:
         return found
 
 
-def _table(dataset: Dataset, name: str, part: Any) -> np.ndarray:
+def _table(dataset: Dataset, name: str, part: Any) -> Any:
     """Prepared rows of every picture, of every recording for sounds: from the dataset's folder, or made and kept there."""
     if name == "label":
         return dataset.labels
     path = dataset.folder / FOLDER / f"{name}-{_identity(dataset, part)}.npy"
     try:
-        kept: np.ndarray = np.load(path, mmap_mode="r")
-        return kept
+        return vault.array(path)
     except (OSError, ValueError):
         pass  # not there yet, or damaged: it is made again
     table = _prepared(dataset, name, part)
@@ -148,8 +148,9 @@ def _keep(path: Path, table: np.ndarray) -> None:
     """For the next time; a folder that takes no files is none of a trainer's business."""
     try:
         path.parent.mkdir(exist_ok=True)
-        with new_file(path) as file:
-            np.save(file, table)
+        content = io.BytesIO()
+        np.save(content, table)
+        vault.write_atomic(path, content.getvalue())
     except (OSError, UserError):
         return
 

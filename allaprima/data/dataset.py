@@ -6,6 +6,7 @@
     splits.npy       uint8 [N]: 0 train, 1 validation, 2 test, 3 combinations kept apart, any other number none
     records.jsonl    one line a picture: name, text, and all other columns of the source
     report.json      what was left out, and why
+    card.md          what the set is, on a page (data.card)
     sounds.*         recordings, where there are some (data.sounds)
     conditions/      texts and others as nets take them, made when they are first needed (data.conditions)
 
@@ -24,8 +25,10 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from allaprima import vault
 from allaprima.core.config import Config
 from allaprima.core.errors import UserError
+from allaprima.core.retention import remind
 from allaprima.data.sounds import Sounds
 from allaprima.data.split import BY_NUMBER
 from allaprima.domains.image import Config as ImageConfig
@@ -38,7 +41,10 @@ DATA = ("images.npy", "labels.npy", "splits.npy")
 
 
 class Manifest(Config):
-    """``manifest.json``. ``fingerprint`` is a SHA-256 over images, labels and splits: equal means the same data."""
+    """``manifest.json``. ``fingerprint`` is a SHA-256 over images, labels and splits: equal means the same data.
+
+    ``faces`` were filled, names are ``pseudonyms``, ``rights`` sums up consent and licence (data.precautions); ISO dates (UTC).
+    """
 
     format: str
     version: int
@@ -51,6 +57,12 @@ class Manifest(Config):
     options: dict[str, Any]
     files: dict[str, str]
     fingerprint: str
+    faces: dict[str, Any] | None = None
+    pseudonyms: str | None = None
+    rights: dict[str, dict[str, int]] = {}
+    required: dict[str, list[str]] = {}
+    kept_from: str | None = None
+    kept_until: str | None = None
 
 
 def fingerprint_of(files: Mapping[str, str]) -> str:
@@ -67,9 +79,10 @@ class Dataset:
         self.domain = manifest.domain.build()
         self.classes = manifest.classes
         shape, count = self.domain.shape, manifest.count
-        self.images = _array(folder / "images.npy", np.uint8, (count, *shape.spatial, shape.channels))
-        self.labels = _array(folder / "labels.npy", np.int64, (count,))
-        self.split_of = _array(folder / "splits.npy", np.uint8, (count,))
+        # a memory map, or where the folder is locked what stands for one (vault.arrays)
+        self.images: Any = _array(folder / "images.npy", np.uint8, (count, *shape.spatial, shape.channels))
+        self.labels: np.ndarray = _array(folder / "labels.npy", np.int64, (count,))[:]
+        self.split_of: np.ndarray = _array(folder / "splits.npy", np.uint8, (count,))[:]
 
     @classmethod
     def open(cls, folder: str | Path) -> Dataset:
@@ -78,11 +91,14 @@ class Dataset:
         if not is_dataset(folder):
             raise UserError(f"'{folder}' is not a prepared dataset", f"run: allaprima prepare SOURCE {folder}")
         try:
-            manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+            manifest = Manifest.model_validate_json(vault.read_bytes(folder / MANIFEST))
         except ValidationError as error:
             raise UserError(f"'{folder}/{MANIFEST}' is damaged: {error.errors()[0]['msg']}", REMEDY) from None
+        except ValueError as error:  # it was encrypted, and then changed
+            raise UserError(str(error), "bring it back from a copy") from None
         if manifest.version > VERSION:
             raise UserError(f"'{folder}' was prepared by a newer allaprima", "upgrade: pip install -U allaprima")
+        remind(folder, "dataset", manifest.kept_until)
         return cls(folder, manifest)
 
     def __len__(self) -> int:
@@ -102,16 +118,15 @@ class Dataset:
         """``name``, ``text`` (or None) and the source's other columns, for each picture."""
         path = self.folder / "records.jsonl"
         try:
-            with open(path, encoding="utf-8") as file:
-                return [json.loads(line) for line in file]
+            return [json.loads(line) for line in vault.read_bytes(path).decode().split("\n") if line]
         except (OSError, ValueError) as error:
             raise UserError(f"'{path}' is damaged: {error}", REMEDY) from None
 
 
-def _array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.ndarray:
-    """The array, memory-mapped. Raises UserError when it is missing, cut short or not what the manifest says."""
+def _array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> Any:
+    """The array, memory-mapped or sealed. Raises UserError when it is missing, cut short or not what the manifest says."""
     try:
-        found: np.ndarray = np.load(path, mmap_mode="r")
+        found = vault.array(path)
     except (OSError, ValueError, EOFError) as error:
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise UserError(f"'{path}' is damaged: {words}", REMEDY) from None
@@ -122,7 +137,9 @@ def _array(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.nd
 
 
 def is_dataset(folder: Path) -> bool:
-    """Whether the folder holds the manifest of a prepared dataset (of any version)."""
+    """Whether the folder holds the manifest of a prepared dataset (of any version; without a key for one that is locked)."""
+    if vault.is_sealed(folder / MANIFEST):
+        return True
     try:
         return json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("format") == FORMAT
     except (OSError, ValueError, AttributeError):

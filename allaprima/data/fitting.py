@@ -23,9 +23,14 @@ def needed_size(size: tuple[int, int], target: tuple[int, int], how: str) -> tup
 
     Twice the final scale, as in Pillow's own ``thumbnail`` (its ``reducing_gap`` of 2).
     """
-    across, down = target[0] / size[0], target[1] / size[1]
-    scale = min(across, down) if how == "pad" else max(across, down)
+    scale = fitted_scale(size, target, how)
     return max(1, math.ceil(2 * scale * size[0])), max(1, math.ceil(2 * scale * size[1]))
+
+
+def fitted_scale(size: tuple[int, int], target: tuple[int, int], how: str) -> float:
+    """Pixels of ``fit``'s answer to one of a picture of ``size``; where it stretches, the larger of the two."""
+    across, down = target[0] / size[0], target[1] / size[1]
+    return min(across, down) if how == "pad" else max(across, down)
 
 
 def fit(picture: Image.Image, target: tuple[int, int], how: str = "crop", mode: str = "RGB") -> Image.Image:

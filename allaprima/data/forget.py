@@ -24,12 +24,15 @@ from typing import Any
 
 import numpy as np
 
+from allaprima import vault
 from allaprima.core.errors import UserError, suggest
 from allaprima.core.files import PARTIAL
 from allaprima.data import onlookers, traces, without
 from allaprima.data.dataset import REMEDY, Dataset
 from allaprima.data.forgotten import Forgotten
+from allaprima.data.originals import Originals
 from allaprima.data.prepare import SPARE_BYTES, replacing, sweep
+from allaprima.vault.folders import plain, rewriting
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,16 @@ class _Going:
 
 
 def forget(
-    folder: str | Path, images: Sequence[str], runs: Path | None = None, purge_reports: bool = False
+    folder: str | Path,
+    images: Sequence[str],
+    runs: Path | None = None,
+    purge_reports: bool = False,
+    key: Path | None = None,
+    detector: str = "",
 ) -> Forgotten:
-    """Erase pictures, given by name or as ``#`` and their row, from the dataset in ``folder``.
+    """Erase pictures, given by name, as ``#`` and their row, or by the file they were made of, from the dataset in ``folder``.
+
+    ``key`` tells pseudonyms of names in the source, ``detector`` finds the faces that were filled (data.originals).
 
     ``runs``, and what lies beside the dataset as ``NAME-…``, is searched for what has seen them; ``purge_reports`` deletes the
     reports that may show them. Raises UserError, and nothing is changed, for unknown pictures, for a dataset that is being
@@ -59,7 +69,7 @@ def forget(
     _check_space(target)
     with contextlib.ExitStack() as held, replacing(target) as beside:
         # opened when the place is ours: from here on nobody else prepares or forgets it
-        going, found, result = _planned(Path(folder), target, images, runs)
+        going, found, result = _planned(Path(folder), target, images, runs, key, detector)
         held.enter_context(onlookers.held_still(found, Path(folder)))
         _write(target, beside, going, result)
         elsewhere = _elsewhere(target, found.folds)
@@ -74,11 +84,11 @@ def forget(
 
 
 def _planned(
-    named: Path, target: Path, images: Sequence[str], runs: Path | None
+    named: Path, target: Path, images: Sequence[str], runs: Path | None, key: Path | None, detector: str
 ) -> tuple[_Going, onlookers.Found, Forgotten]:
     """What goes, who has seen it, and what is to be told of both, while all is as it was."""
     dataset = Dataset.open(target)
-    going = _going(dataset, images)
+    going = _going(dataset, images, Originals(dataset, key, detector))
     beside = {path for one in (target, Path(os.path.abspath(named))) for path in one.parent.glob(f"{one.name}-*")}
     roots = [one for one in (runs, *sorted(beside)) if one is not None and one.is_dir()]
     earlier = [one["fingerprint"] for one in going.report.get("forgotten", [])]
@@ -97,7 +107,7 @@ def _planned(
     return going, found, result
 
 
-def _going(dataset: Dataset, images: Sequence[str]) -> _Going:
+def _going(dataset: Dataset, images: Sequence[str], originals: Originals) -> _Going:
     """Raises UserError for a picture that is not there, none at all, or all of them; and for what cannot be rewritten."""
     strange = sorted(set(dataset.manifest.files) - set(without.FILES))
     if strange:
@@ -110,7 +120,8 @@ def _going(dataset: Dataset, images: Sequence[str]) -> _Going:
     known: dict[str, list[int]] = {}
     for place, record in enumerate(records):
         known.setdefault(str(record.get("name")), []).append(place)
-    places = np.unique([place for image in images for place in _places(image, known, dataset)]).astype(np.int64)
+    found = [place for image in images for place in _places(image, known, dataset, originals)]
+    places = np.unique(found).astype(np.int64)
     if not len(places):
         raise UserError("No picture is named", "give names as in records.jsonl, or rows such as '#17'")
     if len(places) == len(dataset):
@@ -118,7 +129,7 @@ def _going(dataset: Dataset, images: Sequence[str]) -> _Going:
             f"These are all pictures of '{dataset.folder}'; nothing was changed", "delete the whole folder instead"
         )
     try:
-        report = dict(json.loads((dataset.folder / "report.json").read_text(encoding="utf-8")))
+        report = dict(json.loads(vault.read_bytes(dataset.folder / "report.json")))
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"'{dataset.folder}/report.json' is damaged: {error}", REMEDY) from None
     gone = set(places.tolist())
@@ -128,15 +139,23 @@ def _going(dataset: Dataset, images: Sequence[str]) -> _Going:
     return _Going(places, np.array(dataset.images[places]), traces.Names(names, others), report)
 
 
-def _places(image: str, known: dict[str, list[int]], dataset: Dataset) -> list[int]:
-    """Rows of the pictures of that name (a source may use one twice), or the row that ``#17`` is."""
-    if image in known:
-        return known[image]
+def _places(image: str, known: dict[str, list[int]], dataset: Dataset, originals: Originals) -> list[int]:
+    """Rows of the pictures of that name (a source may use one twice), the row that ``#17`` is, or those made of that file."""
+    named = image if image in known else originals.pseudonym(image)
+    if named in known:
+        return known[named]
     if image.startswith("#") and image[1:].isdecimal():
         if int(image[1:]) < len(dataset):
             return [int(image[1:])]
         raise UserError(
             f"'{dataset.folder}' has no row {image}; nothing was changed", f"rows go from '#0' to '#{len(dataset) - 1}'"
+        )
+    if rows := originals.rows(image):
+        return rows
+    if dataset.manifest.pseudonyms:
+        raise UserError(
+            f"No picture of '{dataset.folder}', whose names are pseudonyms, is named '{image}'; nothing was changed",
+            "give the picture's file, or its name in the source with --pseudonym-key, or a row such as '#17'",
         )
     near = difflib.get_close_matches(image, known, n=3, cutoff=0.5)
     raise UserError(
@@ -158,12 +177,13 @@ def _check_space(target: Path) -> None:
 
 def _write(target: Path, beside: Path, going: _Going, result: Forgotten) -> None:
     """The new dataset; the old one is closed again when this returns: Windows moves no open files."""
-    dataset = Dataset.open(target)
-    keep = np.setdiff1d(np.arange(len(dataset)), going.places)
-    report, result.twins = without.without_names(
-        going.report, going.names, len(going.places), dataset.manifest.fingerprint
-    )
-    rest = without.write(dataset, keep, beside, report)
+    with rewriting(target, beside) as (old, new):
+        dataset = Dataset.open(old)
+        keep = np.setdiff1d(np.arange(len(dataset)), going.places)
+        report, result.twins = without.without_names(
+            going.report, going.names, len(going.places), dataset.manifest.fingerprint
+        )
+        rest = without.write(dataset, keep, new, report)
     result.manifest, result.made_again, result.strangers = rest.manifest, rest.made_again, rest.strangers
     left = {int(label) for label in np.asarray(dataset.labels)[keep]}
     result.empty_classes = [name for number, name in enumerate(dataset.classes) if number not in left]
@@ -201,7 +221,8 @@ def _really_gone(target: Path) -> None:
 
 def _verify(result: Forgotten, target: Path, going: _Going, elsewhere: list[str]) -> None:
     """Looks for what must not be there any more, in the dataset and in the texts of those that saw it."""
-    words, equal, result.searched = traces.left_in(target, going.names, going.rows)
+    with plain(target) as folder:
+        words, equal, result.searched = traces.left_in(folder, going.names, going.rows)
     records = Dataset.open(target).records
     result.remains = elsewhere + words
     result.remains += [

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from allaprima import vault
 from allaprima.core.errors import UserError
 from allaprima.core.files import claim_folder
 from allaprima.data.dataset import FORMAT, MANIFEST, Manifest
@@ -99,7 +100,7 @@ def _markers(root: Path) -> Iterator[Path]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(vault.read_bytes(path))
     except (OSError, ValueError):
         return {}
     return values if isinstance(values, dict) else {}

@@ -20,12 +20,14 @@ from allaprima.core.config import Config
 from allaprima.core.errors import UserError
 from allaprima.core.files import PARTIAL, claim_folder, new_folder
 from allaprima.core.progress import progress
-from allaprima.data import report, sources
+from allaprima.data import precautions, report, sources
 from allaprima.data.assembly import Assembly, select, write
 from allaprima.data.checks import Limits
 from allaprima.data.processes import cores, examine_all
 from allaprima.data.sources import Listing, Request
 from allaprima.data.worker import Job, Outcome
+from allaprima.vault import FILE as LOCK
+from allaprima.vault.folders import filling
 
 if TYPE_CHECKING:
     from allaprima.data.dataset import Dataset
@@ -57,6 +59,9 @@ class PrepareConfig(Config):
 
     ``apart``: metadata columns, with commas; ``apart_share`` of their combinations are in no training picture (data.apart).
     ``sounds``: a folder or zip of recordings whose labels are the pictures' classes (data.sounds).
+    ``anonymise``: fill the faces that ``face_detector`` finds; ``doubtful`` pictures are refused or kept (data.faces).
+    ``pseudonyms``, for names of files: None is as ``anonymise`` (data.pseudonyms). ``require``: such as ``consent=yes``
+    (data.permissions). ``keep``: such as ``90d`` (core.retention).
     """
 
     size: Annotated[tuple[Side, Side], BeforeValidator(parse_size)] = (64, 64)
@@ -75,6 +80,15 @@ class PrepareConfig(Config):
     max_megapixels: float = Field(80, gt=0)
     count: int = Field(4000, ge=1, le=10_000_000)  # of studies or stacks
     seed: int = Field(0, ge=0)  # of studies or stacks
+    anonymise: bool = False
+    face_detector: str = ""
+    face_threshold: float = Field(0.6, gt=0, le=1)
+    face_doubt: float = Field(0.3, gt=0, le=1)
+    doubtful: Literal["refuse", "keep"] = "refuse"
+    pseudonyms: bool | None = None
+    pseudonym_key: str = ""
+    require: list[str] = []
+    keep: str = ""
 
     def limits(self) -> Limits:
         """The lines that the checks draw."""
@@ -92,44 +106,53 @@ def prepare(
     config: PrepareConfig | None = None,
     workers: int | None = None,
     force: bool = False,
+    encrypt: str = "",
 ) -> Dataset:
     """The dataset at ``target``, made from ``source`` or standing there already from the same source and options.
 
-    ``force`` replaces a dataset that stands. Raises UserError when the source is missing or unknown, holds too few
+    ``force`` replaces a dataset that stands. ``encrypt`` says how the key is kept (vault.lock.create); pictures then lie in
+    memory alone until they are encrypted. Raises UserError when the source is missing or unknown, holds too few
     usable pictures, lacks labels for some, has a class without pictures, or when the target is taken or has no space.
     """
     config = config or PrepareConfig()
     source, target = str(source), Path(target)
     kind = sources.find(source)
     _refuse_inside(source, target)
+    care = precautions.begin(config)
     listing: Listing = kind.scan(source, Request(config.size, config.count, config.seed))
     if not listing.items:
         raise UserError(f"No pictures in '{source}'", "give a folder, or a zip, that holds PNG, JPEG or WebP files")
-    options = {**config.model_dump(mode="json"), "state": listing.state}
+    options = care.options({**config.model_dump(mode="json"), "state": listing.state})
+    _check_locked(target, encrypt)
     if _stands(target, options, force):
         from allaprima.data.dataset import Dataset
 
         report.say(f"'{target}' stands already, prepared from the same source with the same options.")
         report.say(report.next_step(target))
         return Dataset.open(target)
-    _check_space(target, len(listing.items), config)
-    with replacing(target) as folder:
+    listing = care.admitted(listing)
+    needed = _check_space(target, len(listing.items), config)
+    with replacing(target) as new, filling(new, encrypt, needed) as folder:
         provisional = folder / "provisional.npy"
-        outcomes = _examine(listing, config, provisional, workers or cores())
+        outcomes = _examine(listing, config, provisional, workers or cores(), care)
+        listing, outcomes = care.named(listing, outcomes)
         selection = select(listing, outcomes, config, provisional)
-        write(folder, Assembly(listing, selection, source, options, config), provisional)
-    report.summary(target, selection, config)
+        name = care.source(source, kind)
+        write(folder, Assembly(listing, selection, name, options, config, outcomes, care), provisional)
+    report.summary(target, selection, config, care.notes(outcomes, selection.places, listing.items))
     from allaprima.data.dataset import Dataset
 
     return Dataset.open(target)
 
 
-def _examine(listing: Listing, config: PrepareConfig, array: Path, workers: int) -> list[Outcome]:
+def _examine(
+    listing: Listing, config: PrepareConfig, array: Path, workers: int, care: precautions.Precautions
+) -> list[Outcome]:
     """Decode, check and fit everything; the pictures land in ``array``, ``[items, H, W, C]``."""
     count, (width, height) = len(listing.items), config.size
     shape = (count, height, width, CHANNELS.get(config.colour, 3))
     np.lib.format.open_memmap(array, mode="w+", dtype=np.uint8, shape=shape)
-    job = Job(listing.reader, str(array), config.size, config.fit, MODES[config.colour], config.limits())
+    job = Job(listing.reader, str(array), config.size, config.fit, MODES[config.colour], config.limits(), care.faces)
     names, keys = [item.name for item in listing.items], [item.key for item in listing.items]
     outcomes: list[Outcome] = []
     with contextlib.closing(examine_all(job, names, keys, workers)) as chunks:
@@ -152,6 +175,15 @@ def _refuse_inside(source: str, target: Path) -> None:
         )
     if inside in around.parents:
         raise UserError(f"The source '{source}' lies inside '{target}'", "choose another folder, such as datasets/mine")
+
+
+def _check_locked(target: Path, encrypt: str) -> None:
+    """Raises UserError where a dataset that stands would become less protected, or is not as protected as asked."""
+    if (target / LOCK).is_file():
+        if not encrypt:
+            raise UserError(f"'{target}' is encrypted", "add --encrypt, or choose another name")
+    elif encrypt and (target / "manifest.json").is_file():
+        raise UserError(f"'{target}' stands and is not encrypted", f"run: allaprima encrypt {target} {encrypt}")
 
 
 def _stands(target: Path, options: dict[str, Any], force: bool) -> bool:
@@ -178,8 +210,8 @@ def _stands(target: Path, options: dict[str, Any], force: bool) -> bool:
     )
 
 
-def _check_space(target: Path, count: int, config: PrepareConfig) -> None:
-    """Twice the pictures: as they arrive, and the ones that are kept."""
+def _check_space(target: Path, count: int, config: PrepareConfig) -> int:
+    """Twice the pictures: as they arrive, and the ones that are kept. Returns bytes; raises UserError where there are fewer."""
     width, height = config.size
     needed = 2 * count * width * height * CHANNELS.get(config.colour, 3) + SPARE_BYTES
     parent = target.absolute().parent
@@ -193,6 +225,7 @@ def _check_space(target: Path, count: int, config: PrepareConfig) -> None:
             f"No space: {count:,} pictures of {width}x{height} need {needed / 1e9:,.1f} GB; {free / 1e9:,.1f} are free",
             "free some space, choose a folder on another disk, or a smaller --size",
         )
+    return needed
 
 
 @contextlib.contextmanager

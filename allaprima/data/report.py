@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ def notes(selection: Selection) -> list[str]:
     return [f"{count:,} {are} transparent; painted on white; --colour rgba keeps it"]
 
 
-def summary(target: Path, selection: Selection, config: PrepareConfig) -> None:
+def summary(target: Path, selection: Selection, config: PrepareConfig, more: Sequence[str] = ()) -> None:
     """How many pictures there are, how they are divided and stored, what was left out by each check, what comes next."""
     counts = [int((selection.splits == number).sum()) for number in range(len(SPLITS))]
     parts = ", ".join(f"{count:,} {name}" for name, count in zip(SPLITS, counts, strict=True))
@@ -46,7 +46,7 @@ def summary(target: Path, selection: Selection, config: PrepareConfig) -> None:
     width, height = config.size
     colour = "grey" if selection.grey else "rgb" if config.colour == "auto" else config.colour
     say(f"'{target}': {len(selection.places):,} pictures ({parts}){classes}, {width}x{height} px, {colour}")
-    for note in notes(selection):
+    for note in (*notes(selection), *more):
         say(note)
     _left_out(target, selection)
     say(next_step(target))

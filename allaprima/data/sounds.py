@@ -15,9 +15,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from allaprima import vault
 from allaprima.core.errors import UserError
 from allaprima.core.files import write_json
 from allaprima.core.progress import progress
@@ -45,7 +47,7 @@ class Recording:
 class Sounds:
     """All recordings of a dataset, opened for reading."""
 
-    def __init__(self, waveforms: np.ndarray, index: dict[str, list[int]]) -> None:
+    def __init__(self, waveforms: Any, index: dict[str, list[int]]) -> None:
         self._waveforms = waveforms
         self.ends = np.array(index["ends"], np.int64)
         self.pictures, self.labels, self.splits = (
@@ -58,8 +60,8 @@ class Sounds:
         if not (folder / INDEX).is_file():
             return None
         try:
-            index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-            return cls(np.load(folder / WAVEFORMS, mmap_mode="r"), index)
+            index = json.loads(vault.read_bytes(folder / INDEX))
+            return cls(vault.array(folder / WAVEFORMS), index)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"The sounds of '{folder}' are damaged: {error}", "prepare it again, with --force"
@@ -71,7 +73,8 @@ class Sounds:
     def waveform(self, number: int) -> np.ndarray:
         """float32 ``[T]`` in [-1, 1] of a recording, 16 kHz."""
         begin = self.ends[number - 1] if number else 0
-        return self._waveforms[begin : self.ends[number]].astype(np.float32) / FULL
+        found: np.ndarray = self._waveforms[begin : self.ends[number]]
+        return found.astype(np.float32) / FULL
 
     def all(self) -> list[np.ndarray]:
         """Every recording's waveform."""

@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 
 from allaprima.core.files import PARTIAL, sha256_file, write_json
-from allaprima.data import sounds
+from allaprima.data import card, permissions, sounds
 from allaprima.data.dataset import DATA, MANIFEST, Dataset, Manifest, fingerprint_of
 from allaprima.data.split import SPLITS
 from allaprima.data.traces import Names
 
 FILES = (*DATA, "records.jsonl", "report.json", *sounds.FILES)
+OURS = (*FILES, MANIFEST, card.FILE)
 MADE_AGAIN = ("conditions", "features")
 NAMELESS = "a picture that was forgotten"
 ROWS = 1024  # pictures copied at a time
@@ -53,9 +54,10 @@ def write(dataset: Dataset, keep: np.ndarray, beside: Path, report: dict[str, An
     for path in sorted(old.iterdir()):
         if path.name in MADE_AGAIN:
             rest.made_again.append(path.name)
-        elif path.name not in (*FILES, MANIFEST, ".lock") and not (path.name.startswith(".") and PARTIAL in path.name):
+        elif path.name not in (*OURS, ".lock") and not (path.name.startswith(".") and PARTIAL in path.name):
             rest.strangers.append(path.name)
             shutil.copytree(path, beside / path.name) if path.is_dir() else shutil.copyfile(path, beside / path.name)
+    card.write(beside, rest.manifest, report)
     write_json(beside / MANIFEST, rest.manifest.model_dump(mode="json"))
     for path in old.iterdir():
         if (beside / path.name).exists():
@@ -80,6 +82,8 @@ def without_names(
             entry = {**entry, "reason": names.replaced(reason, NAMELESS)}
         entries.append(entry)
     kept: dict[str, Any] = {**report, "left_out": entries}
+    if "doubtful" in report:
+        kept["doubtful"] = [entry for entry in report["doubtful"] if not names.found(str(entry.get("name", "")))]
     if "used" in report:
         kept["used"] = report["used"] - going
     if "counts" in report:
@@ -130,5 +134,6 @@ def _manifest(beside: Path, dataset: Dataset, keep: np.ndarray) -> Manifest:
         "has_text": all(dataset.records[place].get("text") for place in keep),
         "files": files,
         "fingerprint": fingerprint_of(files),
+        "rights": permissions.sums(dataset.records[place] for place in keep),
     }
     return dataset.manifest.model_copy(update=changed)

@@ -21,9 +21,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from allaprima.data import faces
 from allaprima.data.checks import Limits, Sight, reasons
 from allaprima.data.decoding import decode, open_picture
-from allaprima.data.fitting import fit, inner_box, needed_size, stored
+from allaprima.data.fitting import fit, fitted_scale, inner_box, needed_size, stored
 from allaprima.data.hashing import channels_differ, digest, perceptual
 from allaprima.data.refused import Refused
 from allaprima.data.sources import Reader
@@ -43,6 +44,7 @@ class Job:
     fit: str
     mode: str
     limits: Limits
+    faces: faces.Faces | None = None  # to be filled
 
 
 class Outcome(NamedTuple):
@@ -55,6 +57,8 @@ class Outcome(NamedTuple):
     grey: bool = False
     area: int = 0
     transparent: bool = False  # and no longer so, as it is stored
+    faces: int = 0  # that were filled
+    doubt: str | None = None  # whether those were all
 
 
 def begin(job: Job) -> None:
@@ -108,6 +112,7 @@ def _array(path: str) -> np.ndarray:
 def forget() -> None:
     """Let go of the shared array (where pictures were examined in the calling process itself)."""
     _array.cache_clear()
+    faces.let_go()
 
 
 def examine(job: Job, name: str, key: Any) -> tuple[np.ndarray | None, Outcome]:
@@ -131,7 +136,10 @@ def _examine(job: Job, picture: Image.Image) -> tuple[np.ndarray | None, Outcome
     area = picture.width * picture.height
     for check, reason in reasons("header", picture, job.limits):
         raise Refused(check, reason)
-    decoded = decode(picture, lambda size: needed_size(size, job.size, job.fit))
+    decoded = decode(picture, lambda size: _needed(job, size))
+    seen = faces.Seen(0, None)
+    if job.faces:
+        decoded, seen = faces.fill(decoded, job.faces, fitted_scale(decoded.size, job.size, job.fit))
     fitted = fit(decoded, job.size, job.fit, job.mode)
     array = stored(fitted)
     scale = (decoded.width * decoded.height / area) ** 0.5
@@ -140,7 +148,12 @@ def _examine(job: Job, picture: Image.Image) -> tuple[np.ndarray | None, Outcome
         raise Refused(check, reason)
     grey = channels_differ(array) <= GREY_LEVELS
     painted_over = job.mode != "RGBA" and decoded.mode == "RGBA" and np.asarray(decoded)[..., 3].min() < 255
-    return array, Outcome(None, None, digest(array), perceptual(fitted), grey, area, painted_over)
+    return array, Outcome(None, None, digest(array), perceptual(fitted), grey, area, painted_over, *seen)
+
+
+def _needed(job: Job, size: tuple[int, int]) -> tuple[int, int]:
+    needed = needed_size(size, job.size, job.fit)
+    return faces.needed_size(size, needed) if job.faces else needed
 
 
 def _explanations(error: Exception, name: str) -> Any:

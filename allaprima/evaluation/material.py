@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
+from allaprima import vault
 from allaprima.core.device import Device
 from allaprima.core.errors import UserError
 from allaprima.core.progress import progress
@@ -149,6 +150,11 @@ class Material:
         }
         vars(changed).update(known)
         return changed
+
+    @property
+    def withheld(self) -> bool:
+        """Whether a page, which is plain, may show nothing of the dataset, which is encrypted."""
+        return vault.locked_by(self.dataset.folder) is not None
 
     def pictures(self, places: Sequence[int] | np.ndarray) -> list[Any]:
         """Stored pictures as PIL pictures."""

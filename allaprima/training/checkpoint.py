@@ -19,7 +19,8 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from allaprima.core.files import new_folder, sha256_file, sweep_partial, write_synced
+from allaprima import vault
+from allaprima.core.files import new_folder, sweep_partial
 
 TENSORS, STATE, MANIFEST = "state.safetensors", "state.json", "manifest.json"
 VERSION = 1
@@ -48,10 +49,12 @@ def save(
         shutil.rmtree(target)
     with new_folder(target) as beside:
         # written by ourselves: safetensors hides the operating system's reason when a disk is full
-        write_synced(beside / TENSORS, safetensors.torch.save({key: t.contiguous() for key, t in tensors.items()}))
-        write_synced(beside / STATE, json.dumps(state).encode())
-        hashes = {name: sha256_file(beside / name) for name in (TENSORS, STATE)}
-        write_synced(beside / MANIFEST, json.dumps({"version": VERSION, "sha256": hashes}).encode())
+        vault.write_synced(
+            beside / TENSORS, safetensors.torch.save({key: t.contiguous() for key, t in tensors.items()})
+        )
+        vault.write_synced(beside / STATE, json.dumps(state).encode())
+        hashes = {name: vault.sha256_file(beside / name) for name in (TENSORS, STATE)}
+        vault.write_synced(beside / MANIFEST, json.dumps({"version": VERSION, "sha256": hashes}).encode())
     for old in listed(folder)[:-keep]:
         if pinned is None or int(old.name) != pinned:
             shutil.rmtree(old)
@@ -75,10 +78,10 @@ def is_whole(path: Path) -> bool:
 def verify(path: Path) -> None:
     """Raises DamagedCheckpointError with the reason."""
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads(vault.read_bytes(path / MANIFEST))
         hashes = manifest["sha256"]
         for name in (TENSORS, STATE):
-            if sha256_file(path / name) != hashes[name]:
+            if vault.sha256_file(path / name) != hashes[name]:
                 raise DamagedCheckpointError(f"the hash of '{path / name}' differs")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedCheckpointError(f"'{path}' cannot be read: {error}") from error
@@ -88,9 +91,15 @@ def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Tensors and state of one checkpoint, verified first. Raises DamagedCheckpointError."""
     verify(path)
     try:
-        return safetensors.torch.load_file(path / TENSORS), json.loads((path / STATE).read_text(encoding="utf-8"))
+        return _tensors(path / TENSORS), json.loads(vault.read_bytes(path / STATE))
     except (OSError, ValueError, SafetensorError) as error:
         raise DamagedCheckpointError(f"'{path}' cannot be read: {error}") from error
+
+
+def _tensors(path: Path) -> dict[str, torch.Tensor]:
+    if vault.is_sealed(path):
+        return safetensors.torch.load(vault.read_bytes(path))
+    return safetensors.torch.load_file(path)  # mapped: twice the memory is not needed
 
 
 def forget_after(folder: Path, images_seen: int) -> None:

@@ -8,10 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from allaprima import vault
 from allaprima.core.config import load, to_yaml, validate
 from allaprima.core.errors import UserError
 from allaprima.core.files import claim_folder
+from allaprima.core.retention import Kept, stamp
 from allaprima.data.dataset import Dataset, is_dataset
+from allaprima.methods import METHODS
 from allaprima.training import planner, transfer
 from allaprima.training import run as runs
 from allaprima.training.config import RunConfig
@@ -21,8 +24,9 @@ from allaprima.training.loop import Outcome, follow, train_claimed
 
 BEGIN_AT = {256: 64, 512: 128, 1024: 128}  # px that a run for live use begins with: the live generator's last grid
 LIVE_SIZES = tuple(BEGIN_AT)
-BEGIN_SMALL = 0.5  # of such a run
-STEM_UP_TO = 32  # px
+BEGIN_SMALL = 0.8  # of such a run
+STEM_UP_TO = 16  # px
+PRIVATE_METHOD = "dp_merf"  # where none is asked for: better up to ε = 8 in a quarter of an hour (``LOG.md``)
 UNSETTLED = "# auto: chosen when the run begins, for its budget, pictures and machine, and written into run.yaml\n"
 
 
@@ -47,9 +51,9 @@ def as_changes(
     """The verb's options as ``key=value`` changes, before those of ``--set``."""
     if minutes is not None and images is not None:
         raise UserError("Both --minutes and --images are given", "give one of them")
-    if private is not None and (method is not None or live is not None):
-        raise UserError("A private run has a method of its own", "leave out --method and --live")
-    found = [f"method={method}"] if method is not None else _privately(private) if private is not None else []
+    found = [f"method={method}"] if method is not None else []
+    if private is not None:
+        found = _privately(private, method, live)
     if minutes is not None:
         found.append(f"budget={{minutes: {minutes}}}")
     if images is not None:
@@ -63,13 +67,20 @@ def as_changes(
     return [*found, *changes]
 
 
-def _privately(promise: str) -> list[str]:
-    """The private method with what was promised: ``1``, ``epsilon=1`` or ``epsilon=1,delta=1e-6``."""
+def _privately(promise: str, method: str | None, live: int | None) -> list[str]:
+    """A private method with what was promised: ``1``, ``epsilon=1`` or ``epsilon=1,delta=1e-6``."""
+    able = [name for name in METHODS.names() if getattr(METHODS.get(name).Config, "PRIVATE", False)]
+    method = PRIVATE_METHOD if method is None else method
+    if method not in able or live is not None:
+        raise UserError(
+            "A private run has a method of its own",
+            f"leave out --live and --method, or choose a private one: --method {' or '.join(able)}",
+        )
     words = promise if "=" in promise else f"epsilon={promise}"
     values = dict(part.strip().partition("=")[::2] for part in words.split(","))
     if "epsilon" not in values or values.keys() - {"epsilon", "delta"}:
         raise UserError(f"'{promise}' promises nothing that is known", "write --private 1, or epsilon=1,delta=1e-6")
-    return [f"method={{name: dp_merf, {', '.join(f'{key}: {value}' for key, value in values.items())}}}"]
+    return [f"method={{name: {method}, {', '.join(f'{key}: {value}' for key, value in values.items())}}}"]
 
 
 def _for_live_use(size: int, method: str | None) -> list[str]:
@@ -81,7 +92,7 @@ def _for_live_use(size: int, method: str | None) -> list[str]:
     stem = round(math.log2(size / STEM_UP_TO))
     skipped = round(math.log2(size / BEGIN_AT[size]))
     discriminator = f"method.discriminator={{name: residual, stem_levels: {stem}, skipped_levels: {skipped}}}"
-    return ["method.generator=live", discriminator, f"method.begin_small={BEGIN_SMALL}", "method.texture=10"]
+    return ["method.generator=live", discriminator, f"method.begin_small={BEGIN_SMALL}", "method.enlarging=100"]
 
 
 def dry_run(
@@ -107,6 +118,8 @@ def train(
     begin_from: Path | None = None,
     began: float | None = None,
     live: int | None = None,
+    keep: str | None = None,
+    encrypt: str | None = None,
 ) -> Outcome:
     """Begin a run or go on with one. ``changes`` are made to the ``recipe``, else to the run that stands, else to defaults.
 
@@ -114,12 +127,14 @@ def train(
     Processes that ``torchrun`` has started learn it together (training.distributed). A budget in minutes counts from
     ``began`` on, a moment of ``time.monotonic`` (by default now), and without the time in which a source is prepared. Raises
     UserError before anything is written when something does not fit. ``live``: the pictures must have so many pixels to a side.
+    ``keep``: how long the run is to be kept, such as ``90d``. ``encrypt``: how the key of a new run is kept (training.run.lock).
     """
     began = time.monotonic() if began is None else began
+    kept = Kept.for_span(keep) if keep is not None else None
     with joined() as group:
         if not group.leads:
             return follow(group)
-        return _lead(source, folder, size, changes, say, recipe, begin_from, group, began, live)
+        return _lead(source, folder, size, changes, say, recipe, begin_from, group, began, live, kept, encrypt)
 
 
 def _lead(
@@ -133,6 +148,8 @@ def _lead(
     group: Group,
     began: float,
     live: int | None,
+    kept: Kept | None,
+    encrypt: str | None,
 ) -> Outcome:
     standing, origin, start = runs.exists(folder), None, None
     if begin_from is not None:
@@ -143,7 +160,7 @@ def _lead(
     config, along = _asked(folder, changes, recipe, standing, origin)  # a wrong key is told before pictures are read
     check_division(config, group)
     before = time.monotonic()
-    dataset = open_or_prepare(source, size if live is None else str(live), say)
+    dataset = open_or_prepare(source, size if live is None else str(live), say, encrypt)
     _check_live(live, dataset, source)
     began += time.monotonic() - before
     if standing:
@@ -152,12 +169,18 @@ def _lead(
         runs.check(config, dataset)
         run = runs.Run(folder, runs.resolve(config, dataset), dataset)
         start = transfer.prepare(origin, run.config, dataset, along) if origin is not None else None
+    if standing and encrypt not in (None, "none") and not (folder / vault.FILE).is_file():
+        raise UserError(f"'{folder}' was begun without encryption", f"run: allaprima encrypt {folder} {encrypt}")
     with claim_folder(folder):  # nothing is written into a run that another process holds
+        if not standing:
+            runs.lock(folder, dataset, encrypt, begin_from)
         if start is not None:
             transfer.write(folder, start)
             for line in start.said:
                 say(f"from {begin_from}: {line}")
         runs.write(run)
+        if kept is not None:
+            stamp(folder, kept)
         return train_claimed(run, say, group=group, began=began)
 
 
@@ -170,7 +193,7 @@ def _check_live(live: int | None, dataset: Dataset, source: str) -> None:
         )
 
 
-def open_or_prepare(source: str, size: str, say: Callable[[str], None]) -> Dataset:
+def open_or_prepare(source: str, size: str, say: Callable[[str], None], encrypt: str | None = None) -> Dataset:
     """A prepared dataset as it is; anything else is prepared into ``datasets/`` first.
 
     ``source`` is text, because ``studies`` is the built-in set and ``./studies`` a folder.
@@ -182,7 +205,7 @@ def open_or_prepare(source: str, size: str, say: Callable[[str], None]) -> Datas
     config = validate(PrepareConfig, {"size": size})
     target = Path("datasets") / f"{Path(source).stem or 'pictures'}-{'x'.join(str(side) for side in config.size)}"
     try:
-        dataset = prepare(source, target, config)
+        dataset = prepare(source, target, config, encrypt="" if encrypt in (None, "none") else encrypt)
     except UserError as error:
         by_hand = f"allaprima prepare {source} {target} --size {size}"
         raise UserError(error.problem, f"{error.remedy}\n  → options belong to: {by_hand}") from error

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+from allaprima import vault
 from allaprima.core.errors import UserError
-from allaprima.core.files import plain_disk_errors, sha256_file, sweep_partial, write_atomic, write_json
+from allaprima.core.files import plain_disk_errors, sweep_partial, write_atomic
 from allaprima.core.seeds import numpy_stream
 from allaprima.data.dataset import MANIFEST, Dataset, is_dataset
 from allaprima.data.sounds import FILES as SOUND_FILES
@@ -113,18 +114,20 @@ def write_fold(dataset: Dataset, splits: np.ndarray, folder: Path) -> Dataset:
     with plain_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         sweep_partial(folder)
+        if (dataset.folder / vault.FILE).is_file():  # the same key: the pictures are the same files
+            write_atomic(folder / vault.FILE, (dataset.folder / vault.FILE).read_bytes())
         for name in LINKED:
             if (dataset.folder / name).exists():
                 link(dataset.folder / name, folder / name)
-    write_atomic(folder / "splits.npy", buffer.getvalue())
+    vault.write_atomic(folder / "splits.npy", buffer.getvalue())
     manifest = dataset.manifest.model_copy(
         update={
             "split_counts": {name: int((splits == number).sum()) for number, name in enumerate(SPLITS)},
-            "files": {**dataset.manifest.files, "splits.npy": sha256_file(folder / "splits.npy")},
+            "files": {**dataset.manifest.files, "splits.npy": digest},
             "fingerprint": fingerprint,
         }
     )
-    write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
+    vault.write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
     return Dataset.open(folder)
 
 

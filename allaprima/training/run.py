@@ -16,9 +16,11 @@ from typing import Any
 import torch
 import yaml
 
+from allaprima import vault
 from allaprima.core.config import load, to_yaml
 from allaprima.core.errors import UserError
 from allaprima.core.files import plain_disk_errors, write_atomic, write_json
+from allaprima.core.retention import remind_of_run
 from allaprima.data import conditions as asked
 from allaprima.data.dataset import Dataset
 from allaprima.data.loader import Loader
@@ -91,7 +93,7 @@ def exists(folder: Path) -> bool:
     if not marker.is_file():
         here = list(folder.iterdir()) if folder.is_dir() else []
         # these alone are ours: a kill came before run.json was written
-        ours_alone = ("run.yaml", "start.safetensors", "start.json")
+        ours_alone = ("run.yaml", "start.safetensors", "start.json", vault.FILE)
         strangers = [path.name for path in here if not path.name.startswith(".") and path.name not in ours_alone]
         if strangers or folder.is_file():
             found = f" (it holds '{sorted(strangers)[0]}')" if strangers else ""
@@ -120,8 +122,26 @@ def create(folder: Path, config: RunConfig, dataset: Dataset) -> Run:
     run = Run(folder, resolve(config, dataset), dataset)
     with plain_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+    lock(folder, dataset)
     write(run)
     return run
+
+
+def lock(folder: Path, dataset: Dataset, how: str | None = None, origin: Path | None = None) -> None:
+    """Lock a new run's folder: ``how`` its key is kept, ``none`` for no lock; by default as the dataset, or what it begins from.
+
+    What is locked already stays so. Raises UserError where a key cannot be had.
+    """
+    if how == "none" or (folder / vault.FILE).is_file():
+        return
+    if how is not None:
+        vault.create(folder, how)
+        return
+    for other in [dataset.folder, *([] if origin is None else [origin])]:
+        locked = vault.locked_by(other)
+        if locked is not None:
+            vault.create_like(folder, locked)
+            return
 
 
 def check(config: RunConfig, dataset: Dataset) -> None:
@@ -166,6 +186,7 @@ def read_settings(path: Path, remedy: str) -> RunConfig:
 def open_run(folder: Path, dataset: Dataset | None = None) -> Run:
     """An existing run, with the dataset it was begun on. Raises UserError when that is gone or another one is given."""
     marker = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    remind_of_run(folder)
     if dataset is None:
         dataset = Dataset.open(marker["dataset"])
     if dataset.manifest.fingerprint != marker["fingerprint"]:
@@ -180,7 +201,7 @@ def open_run(folder: Path, dataset: Dataset | None = None) -> Run:
 def _sizes(folder: Path, dataset: Dataset) -> str:
     """In words, when the sizes differ too: the most frequent mistake."""
     try:
-        was = json.loads((folder / "bundle" / "bundle.json").read_text(encoding="utf-8"))["domain"]
+        was = json.loads(vault.read_bytes(folder / "bundle" / "bundle.json"))["domain"]
     except (OSError, ValueError, KeyError):
         return ""
     now = dataset.manifest.domain.model_dump(mode="json")
@@ -198,7 +219,9 @@ def resolve(config: RunConfig, dataset: Dataset) -> RunConfig:
     if training.mirror == "auto":
         from allaprima.data.mirror import looks_mirrored
 
-        training = training.model_copy(update={"mirror": "on" if looks_mirrored(dataset) else "off"})
+        # to look would tell something of the pictures, and the answer stands in run.yaml
+        looked = not getattr(config.method, "PRIVATE", False) and looks_mirrored(dataset)
+        training = training.model_copy(update={"mirror": "on" if looked else "off"})
     if training.mirror == "on" and "flip" not in training.augment:
         training = training.model_copy(update={"augment": [*training.augment, "flip"]})
     method = config.method

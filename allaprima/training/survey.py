@@ -14,7 +14,7 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from allaprima.core.files import write_atomic
+from allaprima import vault
 from allaprima.data.batch import Batch
 from allaprima.training.learner import Learner
 from allaprima.training.run import Run
@@ -33,6 +33,8 @@ def take(run: Run, learner: Learner) -> None:
     if not is_private(run):
         return
     method: Any = learner.method
+    if not hasattr(method, "survey"):
+        return
     path = run.folder / FILE
     with learner.group.leader_first():
         if not path.is_file():
@@ -40,8 +42,8 @@ def take(run: Run, learner: Learner) -> None:
             kept = {
                 name: value.cpu().contiguous() for name, value in method.state_dict().items() if name in _own(method)
             }
-            write_atomic(path, safetensors.torch.save(kept))
-    kept = safetensors.torch.load(path.read_bytes())
+            vault.write_atomic(path, safetensors.torch.save(kept))
+    kept = safetensors.torch.load(vault.read_bytes(path))
     for name, buffer in method.named_buffers(recurse=False):
         if name in kept:
             buffer.copy_(kept[name])

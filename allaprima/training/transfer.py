@@ -23,10 +23,11 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
+from allaprima import vault
 from allaprima.bundle import files
 from allaprima.bundle.format import Description
 from allaprima.core.errors import UserError
-from allaprima.core.files import plain_disk_errors, sha256_file, sweep_partial, write_atomic, write_json
+from allaprima.core.files import plain_disk_errors, sweep_partial, write_json
 from allaprima.core.seeds import derive
 from allaprima.data.dataset import Dataset
 from allaprima.methods import METHODS
@@ -177,8 +178,10 @@ def write(folder: Path, start: Start) -> None:
     with plain_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     sweep_partial(folder)
-    write_atomic(folder / TENSORS, safetensors.torch.save({key: t.contiguous() for key, t in start.tensors.items()}))
-    note = {"sha256": sha256_file(folder / TENSORS), "changes": start.changes, "begun_from": start.provenance}
+    vault.write_atomic(
+        folder / TENSORS, safetensors.torch.save({key: t.contiguous() for key, t in start.tensors.items()})
+    )
+    note = {"sha256": vault.sha256_file(folder / TENSORS), "changes": start.changes, "begun_from": start.provenance}
     write_json(folder / NOTE, note)
 
 
@@ -191,9 +194,9 @@ def begin(learner: Learner, folder: Path) -> None:
         return
     path = folder / TENSORS
     try:
-        whole = sha256_file(path) == _note(folder)["sha256"]
-        tensors = safetensors.torch.load_file(path) if whole else {}
-    except (OSError, SafetensorError):
+        whole = vault.sha256_file(path) == _note(folder)["sha256"]
+        tensors = safetensors.torch.load(vault.read_bytes(path)) if whole else {}
+    except (OSError, ValueError, SafetensorError):
         whole = False
     if not whole:
         raise UserError(f"'{path}' is missing or damaged: the run cannot begin", "begin a new run in another folder")

@@ -57,7 +57,7 @@ def test_a_dataset_holds_pictures_labels_records_and_splits(folder, tmp_path):
     assert next(record["text"] for record in dataset.records if record["name"] == "cats/1.png") == "a cat"
     assert dataset.manifest.files == {name: sha256_file(dataset.folder / name) for name in dataset.manifest.files}
     nothing_left(tmp_path, "source", "d")
-    assert sorted(os.listdir(dataset.folder)) == sorted([*dataset.manifest.files, "manifest.json"])
+    assert sorted(os.listdir(dataset.folder)) == sorted([*dataset.manifest.files, "card.md", "manifest.json"])
 
 
 def test_the_number_of_workers_changes_no_byte(tmp_path):

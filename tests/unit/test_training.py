@@ -165,7 +165,7 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_says_what_to_do(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "write_synced", full)
+    monkeypatch.setattr(checkpoint.vault, "write_synced", full)
     with pytest.raises(UserError, match="No space left"):
         checkpoint.save(tmp_path, 16, {"w": torch.zeros(1)}, {}, keep=2)
     assert [path.name for path in tmp_path.iterdir()] == [f"{8:012d}"]

@@ -5,13 +5,13 @@ Upload the folder (``huggingface-cli upload``) and anyone can ``allaprima.load("
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from allaprima import vault
 from allaprima.bundle.bundle import Bundle
 from allaprima.bundle.format import DESCRIPTION
 from allaprima.core.errors import UserError
@@ -27,7 +27,7 @@ def write(bundle: Bundle, folder: Path, about: dict[str, Any], wanted: Any) -> _
         raise UserError("This bundle lies in no folder", "save it first, or name a run")
     for name in (DESCRIPTION, weights.file, "card.md", "preview.webp"):
         if (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
+            (folder / name).write_bytes(vault.read_bytes(source / name))  # plain: it is made for others
     if sha256_file(folder / weights.file) != weights.sha256:
         raise UserError(f"'{weights.file}' changed while it was copied", "export again once training has ended")
     (folder / ".gitattributes").write_text(ATTRIBUTES, "utf-8")
@@ -55,7 +55,7 @@ def _card(bundle: Bundle, about: dict[str, Any], source: Path) -> str:
     task = "text-to-image" if "text" in bundle.follows else "unconditional-image-generation"
     heading = f"---\nlibrary_name: allaprima\npipeline_tag: {task}\ntags:\n- allaprima\n- {_method(about)}\n---\n\n"
     card = source / "card.md"
-    text = card.read_text("utf-8") if card.is_file() else f"# {about['name']}\n"
+    text = vault.read_bytes(card).decode() if card.is_file() else f"# {about['name']}\n"
     return heading + text.replace('allaprima.load("this/folder")', 'allaprima.load("you/name", download=True)')
 
 

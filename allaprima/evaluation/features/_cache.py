@@ -17,8 +17,9 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
+from allaprima import vault
 from allaprima.core.errors import UserError
-from allaprima.core.files import new_folder, sha256_file, sweep_partial, write_synced
+from allaprima.core.files import new_folder, sweep_partial
 
 FORMAT = "allaprima-features"
 DESCRIPTION = "features.json"
@@ -34,12 +35,12 @@ def folder_for(dataset: Path, name: str, key: dict[str, Any]) -> Path:
 def read(folder: Path, key: dict[str, Any]) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
     """Description and tensors, or None when they are missing, torn, changed, or made with another ``key``."""
     try:
-        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        if description["format"] != FORMAT or description["sha256"] != sha256_file(folder / WEIGHTS):
+        description = json.loads(vault.read_bytes(folder / DESCRIPTION))
+        if description["format"] != FORMAT or description["sha256"] != vault.sha256_file(folder / WEIGHTS):
             return None
         if any(description.get(name) != value for name, value in key.items()):
             return None  # a folder that was copied here from another dataset
-        return description, safetensors.torch.load_file(folder / WEIGHTS)
+        return description, safetensors.torch.load(vault.read_bytes(folder / WEIGHTS))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
 
@@ -51,10 +52,10 @@ def write(folder: Path, description: dict[str, Any], tensors: dict[str, torch.Te
         if folder.exists():  # read() refused it
             shutil.rmtree(folder)
         with new_folder(folder) as beside:
-            write_synced(
+            vault.write_synced(
                 beside / WEIGHTS, safetensors.torch.save({key: value.contiguous() for key, value in tensors.items()})
             )
-            full = {"format": FORMAT, **description, "sha256": sha256_file(beside / WEIGHTS)}
-            write_synced(beside / DESCRIPTION, (json.dumps(full, indent=2) + "\n").encode())
+            full = {"format": FORMAT, **description, "sha256": vault.sha256_file(beside / WEIGHTS)}
+            vault.write_synced(beside / DESCRIPTION, (json.dumps(full, indent=2) + "\n").encode())
         return True
     return False

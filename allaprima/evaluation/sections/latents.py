@@ -31,7 +31,7 @@ def section(material: Material) -> str:
     body = "".join(wall(way, "step", "strip") for way in ways)
     words = "From one sample to another, in equal steps. Sudden jumps would mean that the space between is not used."
     between = block("On the way between two samples", f'<div class="classes">{body}</div>', words)
-    return between + (_reconstructions(material) if painter.encoder is not None else "")
+    return between + (_reconstructions(material) if painter.encoder is not None and not material.withheld else "")
 
 
 def _reconstructions(material: Material) -> str:

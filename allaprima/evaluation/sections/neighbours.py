@@ -15,6 +15,9 @@ from allaprima.evaluation.small import small_pictures
 
 PLACE = 50
 NUM_PAIRS = 8
+WITHHELD = (
+    "The pictures are left out, here and elsewhere on this page: their dataset is encrypted, and the page is not."
+)
 PLAINLY = {
     COPIES: "<strong>It copies.</strong> More samples all but repeat a training picture than held-out pictures do.",
     CLEAR: "<strong>No sign of copying.</strong> No more samples repeat a training picture than held-out pictures do.",
@@ -24,6 +27,9 @@ PLAINLY = {
 
 def section(material: Material) -> str:
     found = material.neighbours
+    said = PLAINLY.get(verdict(material.figures), "")
+    if material.withheld:
+        return block("Nearest training pictures", f"<p>{WITHHELD}</p>", f"{said} {_words(material)}".strip())
     first = torch.arange(min(NUM_PAIRS, len(material.fake)))
     lists = [
         ("The first samples", first, found.features),
@@ -31,7 +37,6 @@ def section(material: Material) -> str:
         ("The closest of all, pixel by pixel", _closest(found.pixels), found.pixels),
     ]
     body = "".join(f"<h3>{title}</h3>{_pairs(material, places, space)}" for title, places, space in lists)
-    said = PLAINLY.get(verdict(material.figures), "")
     return block("Nearest training pictures", body, f"{said} {_words(material)}".strip())
 
 

@@ -17,7 +17,7 @@ NUM_WAYS, STEPS = 3, 8
 def section(material: Material) -> str:
     """For painters that follow texts, sounds or attributes."""
     painter: Any = material.painter
-    if material.asked_places is None:
+    if material.asked_places is None or material.withheld:  # texts are the dataset's too
         return ""
     places = material.asked_places[:NUM_TEXTS]
     asked = asked_at(painter, material.dataset, places)

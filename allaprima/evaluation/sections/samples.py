@@ -21,7 +21,8 @@ def section(material: Material) -> str:
         wall(painter.domain.to_pictures(material.first), "sample")
         + f"<h3>The same latents, truncated to {TRUNCATION}</h3>"
         + wall(truncated, "truncated sample")
-        + "<h3>For comparison: pictures that training never saw</h3>"
-        + wall(material.pictures(material.real_places[: NUM_FIRST // 4]), "held-out picture")
     )
+    if not material.withheld:
+        body += "<h3>For comparison: pictures that training never saw</h3>"
+        body += wall(material.pictures(material.real_places[: NUM_FIRST // 4]), "held-out picture")
     return block("Samples", body, f"The first {len(material.first)} of seed {material.seed}: nothing was picked.")

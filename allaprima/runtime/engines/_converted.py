@@ -13,22 +13,26 @@ from allaprima.bundle.graph import export
 from allaprima.core import cache
 from allaprima.core.errors import UserError
 from allaprima.core.files import new_file
+from allaprima.vault import locked_by
+from allaprima.vault.folders import in_memory
 
 CONVERSION = 2  # to be raised with each change of what the graph computes
 KEPT = 64  # files
+ROOM = 256 << 20  # bytes, for a file that is to lie on no disk
 
 
 @contextlib.contextmanager
 def converted(bundle: Bundle, kind: str = "fp32", make: Callable[[Path], None] | None = None) -> Iterator[Path]:
     """The path of the ``kind`` of ONNX file that ``make`` writes; by default the generator's graph in float32.
 
-    Of a bundle from disk it stays in the cache, named after its weights; of another it is gone after the context. Raises
-    UserError without the extra ``engines``.
+    Of a bundle from disk it stays in the cache, named after its weights; of another it is gone after the context, and of one that
+    is encrypted it never was on a disk. Raises UserError without the extra ``engines``.
     """
     make = make or (lambda path: _export(bundle, path))
     weights = bundle.description.weights
-    if weights is None or not weights.sha256:
-        with tempfile.TemporaryDirectory(prefix="allaprima-") as folder:
+    locked = bundle.folder is not None and locked_by(bundle.folder) is not None
+    if weights is None or not weights.sha256 or locked:
+        with in_memory(ROOM) if locked else tempfile.TemporaryDirectory(prefix="allaprima-") as folder:
             path = Path(folder) / "generator.onnx"
             make(path)
             yield path

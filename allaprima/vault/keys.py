@@ -1,0 +1,144 @@
+"""Where the key comes from that opens a lock: a passphrase, a file, or the system's keyring."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import hashlib
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+from allaprima.core.errors import UserError, suggest
+from allaprima.core.files import plain_disk_errors
+from allaprima.vault.sealed import KEY_BYTES
+
+PASSPHRASE, KEY_FILE = "ALLAPRIMA_PASSPHRASE", "ALLAPRIMA_KEY_FILE"
+WAYS = ("passphrase", "file=PATH", "keyring")
+COST = {"n": 2**17, "r": 8, "p": 1}  # scrypt: 128 MiB and a third of a second, what OWASP's cheat sheet asks at least
+MOST_COST = 2**20  # of a lock.json that others wrote
+SHORTEST = 12  # characters: each guess takes that third of a second, but guesses are many
+SERVICE = "allaprima"
+_known: dict[str, str] = {}  # passphrases that were typed, by salt: nobody is asked twice
+
+
+def new(how: str) -> dict[str, Any]:
+    """What a lock is to say of a new key; the key is made where there is none. Raises UserError."""
+    way, _, given = how.partition("=")
+    if way == "passphrase" and not given:
+        source: dict[str, Any] = {"how": way, "salt": secrets.token_hex(16), **COST}
+        _known[source["salt"]] = _chosen()
+        return source
+    if way == "file" and given:
+        path = Path(given).expanduser().absolute()
+        _make_file(path)
+        return {"how": way, "path": str(path)}
+    if way == "keyring" and not given:
+        entry = secrets.token_hex(8)
+        with _keyring() as ring:
+            ring.set_password(SERVICE, entry, secrets.token_hex(KEY_BYTES))
+        return {"how": way, "entry": entry}
+    raise UserError(f"There is no way '{how}' to keep a key", suggest(how, WAYS))
+
+
+def check(source: dict[str, Any]) -> None:
+    """Raises ValueError or KeyError where a lock says of its key what cannot be."""
+    wanted = {"passphrase": ("salt", "n", "r", "p"), "file": ("path",), "keyring": ("entry",)}
+    if source["how"] not in wanted:
+        raise ValueError(f"it names no way to the key that is known: {source['how']}")
+    for name in wanted[source["how"]]:
+        if not isinstance(source[name], int if name in COST else str):
+            raise ValueError(f"'{name}' is of another kind")
+    if source["how"] == "passphrase" and not 0 < source["n"] * source["r"] * source["p"] <= MOST_COST * COST["r"]:
+        raise ValueError("the passphrase would take too long")
+
+
+def obtain(source: dict[str, Any]) -> bytes:
+    """The key, 32 bytes. Raises UserError where it is not to be had."""
+    if source["how"] == "passphrase":
+        salt = source["salt"]
+        said = _known.get(salt) or os.environ.get(PASSPHRASE) or _typed("Passphrase: ")
+        _known[salt] = said
+        cost = {name: source[name] for name in COST}
+        room = 128 * cost["r"] * (cost["n"] + cost["p"] + 2) + (1 << 20)
+        return hashlib.scrypt(said.encode(), salt=bytes.fromhex(salt), **cost, maxmem=room, dklen=KEY_BYTES)
+    if source["how"] == "file":
+        return _of_file(Path(os.environ.get(KEY_FILE) or source["path"]))
+    with _keyring() as ring:
+        found = ring.get_password(SERVICE, source["entry"])
+    if found is None:
+        raise UserError("The system's keyring does not hold this key", remedy(source))
+    return bytes.fromhex(found)
+
+
+def forget(source: dict[str, Any]) -> None:
+    """A passphrase that was wrong is not taken again."""
+    _known.pop(source.get("salt", ""), None)
+
+
+def remedy(source: dict[str, Any]) -> str:
+    """What a person can do where a key does not open a lock."""
+    return {
+        "passphrase": f"give the passphrase that it was locked with (asked for, or in {PASSPHRASE})",
+        "file": f"set {KEY_FILE} to the key file that it was locked with; it was {source.get('path')}",
+        "keyring": "log in as the user, on the machine, that locked it",
+    }[source["how"]]
+
+
+def _chosen() -> str:
+    said = os.environ.get(PASSPHRASE)
+    if said is None:
+        said = _typed("New passphrase: ")
+        if _typed("The same again: ") != said:
+            raise UserError("The two passphrases differ", "give the command again")
+    if len(said) < SHORTEST:
+        raise UserError(
+            f"A passphrase of {len(said)} characters is soon guessed", f"take {SHORTEST} or more: some words"
+        )
+    return said
+
+
+def _typed(question: str) -> str:
+    if not sys.stdin.isatty():
+        raise UserError("A passphrase is needed, and nobody can be asked", f"set {PASSPHRASE}, or lock with a file")
+    return getpass.getpass(question)
+
+
+def _make_file(path: Path) -> None:
+    with plain_disk_errors(path), contextlib.suppress(FileExistsError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(KEY_BYTES) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _of_file(path: Path) -> bytes:
+    help_ = remedy({"how": "file", "path": str(path)})
+    try:
+        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
+    except OSError as error:
+        raise UserError(f"The key file '{path}' cannot be read: {error.strerror}", help_) from None
+    except ValueError:
+        raise UserError(f"'{path}' is no key file", help_) from None
+    if len(key) != KEY_BYTES:
+        raise UserError(f"'{path}' is no key file: it holds {len(key)} bytes, not {KEY_BYTES}", help_)
+    return key
+
+
+@contextlib.contextmanager
+def _keyring() -> Any:
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ImportError:
+        raise UserError("The system's keyring needs the package 'keyring'", "pip install 'allaprima[vault]'") from None
+    try:
+        yield keyring
+    except KeyringError as error:
+        raise UserError(
+            f"The system has no keyring that answers: {error}", "lock with a passphrase or a file"
+        ) from None

@@ -1,0 +1,105 @@
+"""The lock of a folder: ``lock.json``, which holds the folder's key, encrypted by a key that is not there.
+
+What is sealed in the folder is sealed with a random key of 256 bits. It stands in the lock wrapped by AES-256-GCM under another
+key: of a passphrase (scrypt, RFC 7914), of a file, or of the system's keyring. To change that other key is to replace
+one small file, so a kill leaves the old lock or the new one, and either opens.
+
+Use: ``create(folder, "passphrase")``; ``key_of(folder)``; ``change(folder, "file=~/keys/cats.key")``.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from allaprima.core.errors import UserError
+from allaprima.core.files import write_json
+from allaprima.vault import keys
+from allaprima.vault.sealed import KEY_BYTES, cipher
+
+FILE = "lock.json"
+FORMAT, VERSION = "allaprima-lock", 1
+NONCE = 12
+ABOVE = 3  # folders above a file in which its lock may be: run/checkpoints/000000064000/state.json
+
+
+def locked_by(folder: Path) -> Path | None:
+    """The nearest folder with a lock: this one, or one that it lies in; None where nothing is locked."""
+    return next((one for one in (folder, *list(folder.absolute().parents)[:ABOVE]) if (one / FILE).is_file()), None)
+
+
+def create(folder: Path, how: str) -> None:
+    """Lock a folder with a new key. ``how``: ``passphrase``, ``file=PATH`` or ``keyring``.
+
+    Raises UserError for another word, a key that cannot be had, or a package that is missing.
+    """
+    source = keys.new(how)
+    _write(folder, source, keys.obtain(source), secrets.token_bytes(KEY_BYTES))
+
+
+def create_like(folder: Path, other: Path) -> None:
+    """Lock a folder with a new key, in the way of ``other``, whose key must be at hand."""
+    source = _read(other)["key"]
+    _write(folder, source, keys.obtain(source), secrets.token_bytes(KEY_BYTES))
+
+
+def change(folder: Path, how: str) -> None:
+    """The same key of the folder, wrapped by another one: what is sealed stays as it is."""
+    own = key_of(folder)
+    source = keys.new(how)
+    _write(folder, source, keys.obtain(source), own)
+
+
+def key_of(folder: Path) -> bytes:
+    """The key of a locked folder. Raises UserError where it cannot be had or does not fit."""
+    try:
+        text = (folder / FILE).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"'{folder / FILE}' cannot be read: {error.strerror}", "copy the whole folder again") from None
+    return _opened(str(folder), text)
+
+
+@cache  # scrypt takes a third of a second, and a person is asked but once
+def _opened(folder: str, text: str) -> bytes:
+    from cryptography.exceptions import InvalidTag
+
+    said = _parsed(Path(folder), text)
+    wrapping = cipher(keys.obtain(said["key"]))
+    wrapped = bytes.fromhex(said["wrapped"])
+    try:
+        found: bytes = wrapping.decrypt(wrapped[:NONCE], wrapped[NONCE:], _told(said["key"]))
+    except InvalidTag:
+        keys.forget(said["key"])
+        raise UserError(f"The key does not open '{folder}'", keys.remedy(said["key"])) from None
+    return found
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    return _parsed(folder, (folder / FILE).read_text(encoding="utf-8"))
+
+
+def _parsed(folder: Path, text: str) -> dict[str, Any]:
+    try:
+        said: dict[str, Any] = json.loads(text)
+        if said["format"] != FORMAT:
+            raise ValueError("it is another kind of file")
+        if said["version"] > VERSION:
+            raise UserError(f"'{folder}' was locked by a newer allaprima", "upgrade: pip install -U allaprima")
+        bytes.fromhex(said["wrapped"])
+        keys.check(said["key"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"'{folder / FILE}' is damaged: {error}", "bring it back from a copy") from None
+    return said
+
+
+def _write(folder: Path, source: dict[str, Any], wrapping: bytes, own: bytes) -> None:
+    nonce = secrets.token_bytes(NONCE)
+    wrapped = nonce + cipher(wrapping).encrypt(nonce, own, _told(source))
+    write_json(folder / FILE, {"format": FORMAT, "version": VERSION, "key": source, "wrapped": wrapped.hex()})
+
+
+def _told(source: dict[str, Any]) -> bytes:
+    return json.dumps([FORMAT, VERSION, source], sort_keys=True).encode()

@@ -1,0 +1,273 @@
+"""Datasets, runs and bundles that lie encrypted: nothing plain on the disk, and everything works as it did."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from allaprima import vault
+from allaprima.bundle.bundle import Bundle
+from allaprima.core.device import Device
+from allaprima.core.errors import UserError
+from allaprima.data.dataset import Dataset, is_dataset
+from allaprima.data.forget import forget
+from allaprima.data.prepare import PrepareConfig, prepare
+from allaprima.evaluation.evaluate import evaluate
+from allaprima.privacy.locking import encrypt
+from allaprima.training import checkpoint, command
+from allaprima.vault import folders, keys, lock
+from tests.unit._runs import LOOP, PIXELS, TINY_GAN, one_thread
+
+__all__ = ["one_thread"]  # used by pytest
+
+pytest.importorskip("cryptography", reason="the extra 'vault' is not installed")
+pytestmark = pytest.mark.skipif(not folders.MEMORY.is_dir(), reason="no folder in memory here")
+PHRASE = "a quiet hill above the sea"
+TEXT, NAME = "the house of my grandmother in the snow", "grandmother-0.png"
+
+
+@pytest.fixture(autouse=True)
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scrypt at its real cost takes a third of a second each time."""
+    monkeypatch.setattr(keys, "COST", {"n": 2**4, "r": 8, "p": 1})
+    monkeypatch.setenv(keys.PASSPHRASE, PHRASE)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    source = tmp_path_factory.mktemp("pictures")
+    lines = []
+    for number in range(60):
+        values = np.random.default_rng(number).integers(0, 256, (4, 4, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+        Image.fromarray(values).save(source / f"grandmother-{number}.png")
+        lines.append(json.dumps({"file_name": f"grandmother-{number}.png", "text": f"{TEXT} {number}"}))
+    (source / "metadata.jsonl").write_text("\n".join(lines))
+    return source
+
+
+def made(pictures: Path, target: Path, encrypt: str = "passphrase", **changes: Any) -> Dataset:
+    return prepare(pictures, target, PrepareConfig(size=(16, 16), **changes), workers=1, encrypt=encrypt)
+
+
+def train(dataset: Path, run: Path, images: str = "64", encrypt: str | None = None, *settings: str) -> None:
+    changes = [f"budget={{images: {images}}}", PIXELS, *LOOP, *TINY_GAN, *settings]
+    command.train(str(dataset), run, "16", changes, say=lambda _: None, encrypt=encrypt)
+
+
+def told(folder: Path, row: bytes) -> set[str]:
+    """What stands plain in the files of a folder: a picture's pixels, a text, a name."""
+    found = set()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            wanted = {"pixels": row, "text": TEXT.encode(), "name": b"grandmother-"}
+            found |= {what for what, needle in wanted.items() if needle in data or needle.hex().encode() in data}
+    return found
+
+
+def test_nothing_plain_stands_on_the_disk_and_in_a_plain_dataset_it_does(pictures: Path, tmp_path: Path) -> None:
+    plain = made(pictures, tmp_path / "plain", "")
+    row = plain.images[7].tobytes()
+    assert told(tmp_path / "plain", row) == {"pixels", "text", "name"}
+    sealed = made(pictures, tmp_path / "sealed")
+    train(tmp_path / "sealed", tmp_path / "run", "64", None, "condition=text")
+    cpu = Device(torch.device("cpu"), "fp32")
+    evaluate(tmp_path / "run", sealed, Bundle.load(tmp_path / "run"), cpu, count=32, features="domain")
+    page = (tmp_path / "run" / "report" / "report.html").read_text()
+    assert "dataset is encrypted" in page
+    assert "held-out picture" not in page.replace("held-out pictures", "").replace("Held-out pictures", "")
+    for folder in ("sealed", "run"):
+        assert told(tmp_path / folder, row) == set(), folder
+        assert told(tmp_path / folder, row[:48]) == set(), folder
+    assert not list(folders.MEMORY.glob(f"{folders.PREFIX}{os.getpid()}-*"))
+    assert sealed.manifest.fingerprint == plain.manifest.fingerprint
+    np.testing.assert_array_equal(np.asarray(sealed.images), plain.images)
+    np.testing.assert_array_equal(sealed.labels, plain.labels)
+    assert sealed.records == plain.records
+
+
+def test_a_run_on_an_encrypted_dataset_is_encrypted_and_learns_the_same(pictures: Path, tmp_path: Path) -> None:
+    made(pictures, tmp_path / "plain", "")
+    made(pictures, tmp_path / "sealed")
+    for name in ("plain", "sealed"):
+        train(tmp_path / name, tmp_path / f"run-{name}")
+    plain, sealed = (tmp_path / f"run-{name}" for name in ("plain", "sealed"))
+    assert (sealed / vault.FILE).is_file()
+    assert not (plain / vault.FILE).exists()
+    newest = [checkpoint.newest(run / "checkpoints")[0] for run in (plain, sealed)]
+    assert newest[0] is not None
+    assert newest[1] is not None
+    for path in newest[1].iterdir():
+        assert vault.is_sealed(path), path
+    tensors = [checkpoint.load(path)[0] for path in newest if path is not None]
+    assert all((tensors[0][key] == tensors[1][key]).all() for key in tensors[0])
+    wanted, found = (Bundle.load(run).sample(4, as_="array") for run in (plain, sealed))
+    np.testing.assert_array_equal(wanted, found)
+
+
+def test_none_leaves_a_run_plain_and_a_way_encrypts_one_on_a_plain_dataset(pictures: Path, tmp_path: Path) -> None:
+    made(pictures, tmp_path / "plain", "")
+    made(pictures, tmp_path / "sealed")
+    train(tmp_path / "sealed", tmp_path / "open", encrypt="none")
+    assert not vault.is_sealed(next((tmp_path / "open" / "bundle").glob("*.safetensors")))
+    train(tmp_path / "plain", tmp_path / "closed", encrypt=f"file={tmp_path / 'key'}")
+    assert vault.is_sealed(next((tmp_path / "closed" / "bundle").glob("*.safetensors")))
+    with pytest.raises(UserError, match="without encryption"):
+        train(tmp_path / "sealed", tmp_path / "open", "96", "passphrase")
+
+
+def test_a_run_goes_on_and_a_changed_checkpoint_is_passed_over(pictures: Path, tmp_path: Path) -> None:
+    made(pictures, tmp_path / "sealed")
+    train(tmp_path / "sealed", tmp_path / "run", "64")
+    train(tmp_path / "sealed", tmp_path / "run", "128")
+    newest, problems = checkpoint.newest(tmp_path / "run" / "checkpoints")
+    assert newest is not None
+    assert not problems
+    stored = bytearray((newest / checkpoint.TENSORS).read_bytes())
+    stored[len(stored) // 2] ^= 1
+    (newest / checkpoint.TENSORS).write_bytes(stored)
+    before, problems = checkpoint.newest(tmp_path / "run" / "checkpoints")
+    assert before is not None
+    assert before < newest
+    assert "changed" in problems[0]
+
+
+def test_a_generator_begun_from_an_encrypted_one_is_encrypted(pictures: Path, tmp_path: Path) -> None:
+    made(pictures, tmp_path / "plain", "")
+    train(tmp_path / "plain", tmp_path / "first", encrypt="passphrase")
+    changes = ["budget={images: 32}", PIXELS, *LOOP, *TINY_GAN]
+    command.train(
+        str(tmp_path / "plain"), tmp_path / "second", "16", changes, lambda _: None, begin_from=tmp_path / "first"
+    )
+    assert vault.is_sealed(tmp_path / "second" / "start.safetensors")
+
+
+def test_without_the_key_nothing_opens_and_it_is_a_dataset_still(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(pictures, tmp_path / "sealed")
+    lock._opened.cache_clear()
+    keys._known.clear()
+    monkeypatch.setenv(keys.PASSPHRASE, PHRASE + "?")
+    assert is_dataset(tmp_path / "sealed")
+    with pytest.raises(UserError, match="does not open"):
+        Dataset.open(tmp_path / "sealed")
+
+
+@pytest.mark.parametrize("name", ["images.npy", "labels.npy", "records.jsonl", "manifest.json"])
+def test_a_changed_file_of_a_dataset_is_refused(pictures: Path, tmp_path: Path, name: str) -> None:
+    made(pictures, tmp_path / "sealed")
+    path = tmp_path / "sealed" / name
+    stored = bytearray(path.read_bytes())
+    stored[-3] ^= 4
+    path.write_bytes(stored)
+    with pytest.raises((UserError, ValueError), match="changed"):
+        opened = Dataset.open(tmp_path / "sealed")
+        assert opened.records
+        opened.images[:]
+
+
+def test_a_picture_is_forgotten_and_the_dataset_has_another_key(pictures: Path, tmp_path: Path) -> None:
+    before = made(pictures, tmp_path / "sealed")
+    row, key = np.array(before.images[0]), vault.key_of(tmp_path / "sealed")
+    name = str(before.records[0]["name"])
+    result = forget(tmp_path / "sealed", [name])
+    assert not result.remains
+    after = Dataset.open(tmp_path / "sealed")
+    assert len(after) == len(before) - 1
+    assert not (np.asarray(after.images) == row).all((1, 2, 3)).any()
+    assert name not in [record["name"] for record in after.records]
+    assert vault.key_of(tmp_path / "sealed") != key
+    assert all(vault.is_sealed(p) for p in (tmp_path / "sealed").rglob("*") if p.is_file() and p.name != vault.FILE)
+
+
+def test_prepare_lets_no_protection_be_lost(pictures: Path, tmp_path: Path) -> None:
+    made(pictures, tmp_path / "sealed")
+    assert len(made(pictures, tmp_path / "sealed")) == 60  # stands already
+    with pytest.raises(UserError, match="is encrypted"):
+        prepare(pictures, tmp_path / "sealed", PrepareConfig(size=(16, 16)), force=True)
+    made(pictures, tmp_path / "plain", "")
+    with pytest.raises(UserError, match="not encrypted"):
+        made(pictures, tmp_path / "plain")
+
+
+def test_where_nothing_lies_in_memory_prepare_says_what_to_do(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "MEMORY", tmp_path / "nowhere")
+    with pytest.raises(UserError, match="in memory") as caught:
+        made(pictures, tmp_path / "sealed")
+    assert "allaprima encrypt" in caught.value.remedy
+    assert not (tmp_path / "sealed").exists()
+
+
+def test_what_a_killed_process_left_in_memory_goes_with_the_next(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(folders, "MEMORY", tmp_path)
+    left, standing = tmp_path / "allaprima-999999999-x", tmp_path / f"allaprima-{os.getppid()}-x"
+    for folder in (left, standing):
+        folder.mkdir()
+    with folders.in_memory(1) as room:
+        assert room.is_dir()
+        assert not left.exists()
+        assert standing.exists()
+    assert not room.exists()
+
+
+@pytest.mark.parametrize("what", ["dataset", "run", "bundle"])
+def test_what_stands_is_encrypted_gets_another_key_and_is_plain_again(
+    pictures: Path, tmp_path: Path, what: str
+) -> None:
+    made(pictures, tmp_path / "dataset", "")
+    train(tmp_path / "dataset", tmp_path / "run")
+    shutil.copytree(tmp_path / "run" / "bundle", tmp_path / "bundle")
+    folder = tmp_path / what
+    before = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def opens() -> None:
+        if what == "dataset":
+            assert len(Dataset.open(folder).records) == len(Dataset.open(folder).images) == 60
+        else:
+            Bundle.load(folder).sample(1)
+
+    assert "encrypted" in encrypt(folder, "passphrase")
+    secret = [path for path in folder.rglob("*") if vault.is_sealed(path)]
+    assert len(secret) >= 4
+    opens()
+    stored = secret[0].read_bytes()
+    assert "another key" in encrypt(folder, f"file={tmp_path / 'a.key'}")
+    assert secret[0].read_bytes() == stored
+    opens()
+    own = vault.key_of(folder)
+    encrypt(folder, f"file={tmp_path / 'b.key'}", whole=True)
+    assert vault.key_of(folder) != own
+    opens()
+    assert "plain" in encrypt(folder, "none")
+    after = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert {k: v for k, v in after.items() if k.name != ".lock"} == {
+        k: v for k, v in before.items() if k.name != ".lock"
+    }
+    opens()
+    if what == "run":
+        train(tmp_path / "dataset", folder, "96")
+
+
+def test_a_changed_folder_is_not_rewritten(pictures: Path, tmp_path: Path) -> None:
+    made(pictures, tmp_path / "sealed")
+    path = tmp_path / "sealed" / "images.npy"
+    stored = path.read_bytes()
+    path.write_bytes(stored[:-1])
+    with pytest.raises(UserError, match="nothing was changed"):
+        encrypt(tmp_path / "sealed", "none")
+    assert path.read_bytes() == stored[:-1]
+    with pytest.raises(UserError, match="no dataset"):
+        encrypt(pictures, "passphrase")
