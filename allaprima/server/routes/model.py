@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException
-from fastapi.responses import FileResponse
+from fastapi.responses import Response
 
+from allaprima import vault
 from allaprima.core.config import Config
 from allaprima.explain.directions import NUM_DIRECTIONS
 from allaprima.server.context import Studio, studio_of
@@ -52,12 +53,12 @@ async def model(studio: Annotated[Studio, Depends(studio_of)]) -> Model:
     )
 
 
-@router.get("/preview", response_class=FileResponse)
-async def preview(studio: Annotated[Studio, Depends(studio_of)]) -> FileResponse:
+@router.get("/preview", response_class=Response)
+async def preview(studio: Annotated[Studio, Depends(studio_of)]) -> Response:
     """The bundle's contact sheet, WebP."""
     if studio.bundle.folder is None or not _has_preview(studio):
         raise HTTPException(404, "This bundle has no preview")
-    return FileResponse(studio.bundle.folder / "preview.webp", media_type="image/webp")
+    return Response(vault.read_bytes(studio.bundle.folder / "preview.webp"), media_type="image/webp")
 
 
 def _has_preview(studio: Studio) -> bool:
