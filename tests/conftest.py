@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+SWITCHES = ("ALLAPRIMA_UNMARKED", "ALLAPRIMA_WATERMARK")
 
 hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
@@ -32,6 +33,18 @@ def own_signer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("ALLAPRIMA_CONFIG", str(folder))
         patch.delenv("ALLAPRIMA_UNMARKED", raising=False)
         yield folder
+
+
+@pytest.fixture(autouse=True)
+def own_switches() -> Iterator[None]:
+    """What an option of one test switches for its process is switched back for the next."""
+    before = {name: os.environ.get(name) for name in SWITCHES}
+    yield
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from allaprima.bundle.bundle import Bundle
 from allaprima.core.errors import UserError
 from allaprima.core.files import new_file, new_folder, plain_disk_errors, write_atomic
 from allaprima.core.progress import progress
-from allaprima.marks import marked
+from allaprima.marks import marked, watermarked
 
 SHEET_LIMIT = 4096
 LONGEST_WORD = 60  # characters of a file's name
@@ -120,5 +120,7 @@ def _put(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
 
 def _png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    pixels = np.asarray(picture)
+    made = watermarked(pixels.reshape(*pixels.shape[:2], -1)).reshape(pixels.shape)
+    Image.fromarray(made).save(buffer, "PNG")
     return marked(buffer.getvalue(), "image/png")

@@ -20,11 +20,14 @@ def export(
 ) -> None:
     """Write a generator in another form, and prove on 64 latents that it paints the same."""
     from allaprima.compress import export as exporting
+    from allaprima.vault import locked_by
 
     target = out or run.resolve().parent / f"{run.resolve().name}-{to}"
     proof = exporting.export(run, to, target, text or [], exporting.web_runtime(runtime, download))
     typer.echo(
         f"{target}: equal on {exporting.PROVEN_ON} latents, at most {proof.farthest}/255 off, {proof.mean:.4f}/255 on average"
     )
+    if locked_by(run) is not None:
+        typer.echo("it is not encrypted, unlike the run: others are to read it")
     if (target / "index.html").is_file():
         typer.echo(f"open {target / 'index.html'} in a browser")

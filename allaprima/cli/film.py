@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from allaprima.cli._options import Unmarked
+from allaprima.cli._options import Unmarked, Watermark
 
 
 def film(
@@ -29,6 +29,7 @@ def film(
     size: Annotated[int, typer.Option(help="Pixels of the longer side; 0: as the generator paints.")] = 0,
     crisp: Annotated[bool, typer.Option("--crisp", help="Enlarge pixels as squares.")] = False,
     engine: Annotated[str | None, typer.Option(help="What paints; by default what `allaprima doctor` found.")] = None,
+    watermark: Watermark = False,
     unmarked: Unmarked = False,
 ) -> None:
     """Write a perfect loop, or a film that the studio kept."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from allaprima.cli._options import Unmarked
+from allaprima.cli._options import Unmarked, Watermark
 
 
 def sample(
@@ -26,6 +26,7 @@ def sample(
     out: Annotated[
         Path | None, typer.Option(help="A .png (contact sheet), an .npz, or a folder. Default: a sheet beside the run.")
     ] = None,
+    watermark: Watermark = False,
     unmarked: Unmarked = False,
 ) -> None:
     """Paint new pictures: a contact sheet, a folder of PNGs, or an .npz."""

@@ -5,21 +5,25 @@ of China's GB 45438-2025), then a C2PA manifest over the whole file, signed with
 for, nor by whom.
 
 Use: ``data = marked(png, "image/png")``; ``mark_file(Path("film.mp4"), "video/mp4")``. Everything that leaves goes through one
-of these. ``ALLAPRIMA_UNMARKED=1`` (``--unmarked``) is the only way around them.
+of these. ``ALLAPRIMA_UNMARKED=1`` (``--unmarked``) is the only way around them. A third mark, in the pixels themselves, is
+there when asked for: ``pixels = watermarked(pixels)`` before they are encoded (``ALLAPRIMA_WATERMARK=1``, ``--watermark``).
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from allaprima.core.catalog import Catalog
 from allaprima.core.files import sha256_file
 from allaprima.marks import packet, signature
 
+if TYPE_CHECKING:
+    import numpy as np
+
 CONTAINERS = Catalog("container", "allaprima.marks.containers")
-SWITCH = "ALLAPRIMA_UNMARKED"
+SWITCH, WATERMARK = "ALLAPRIMA_UNMARKED", "ALLAPRIMA_WATERMARK"
 
 
 def are_on() -> bool:
@@ -30,6 +34,20 @@ def are_on() -> bool:
 def leave_out() -> None:
     """No marks from now on, in this process and those that it starts."""
     os.environ[SWITCH] = "1"
+
+
+def add_watermarks() -> None:
+    """In the pixels too from now on, in this process and those that it starts."""
+    os.environ[WATERMARK] = "1"
+
+
+def watermarked(pixels: np.ndarray) -> np.ndarray:
+    """uint8 ``[H, W, C]`` as they are to be encoded: with a watermark if that was asked for, and marks are not left out."""
+    if not are_on() or os.environ.get(WATERMARK, "") in ("", "0"):
+        return pixels
+    from allaprima.marks import watermark
+
+    return watermark.embedded(pixels)
 
 
 def marked(data: bytes, media_type: str, sign: bool = True) -> bytes:

@@ -17,7 +17,7 @@ from types import ModuleType
 import numpy as np
 from PIL import Image
 
-from allaprima.marks import marked
+from allaprima.marks import marked, watermarked
 
 QUALITY = 90
 SMALL = 128 * 128  # up to here a quick PNG of an RGBA frame costs less time than a WebP
@@ -48,6 +48,7 @@ def encode_jpeg(frame: np.ndarray, quality: int = QUALITY) -> bytes:
 def _jpeg(frame: np.ndarray, quality: int) -> bytes:
     turbo = _simplejpeg()
     if turbo is not None:
+        frame = watermarked(frame)
         space = "GRAY" if frame.shape[-1] == 1 else "RGB"
         sampling = "Gray" if frame.shape[-1] == 1 else "444"
         made: bytes = turbo.encode_jpeg(
@@ -70,7 +71,7 @@ def resized(frame: np.ndarray, width: int, height: int, crisp: bool = False) -> 
 
 def _save(frame: np.ndarray, kind: str, **options: int) -> bytes:
     buffer = io.BytesIO()
-    _picture(frame).save(buffer, kind, **options)
+    _picture(watermarked(frame)).save(buffer, kind, **options)
     return buffer.getvalue()
 
 

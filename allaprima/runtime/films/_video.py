@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from allaprima.core.errors import UserError
+from allaprima.marks import watermarked
 
 TICKS = 1000  # a second, in which times are kept
 MODES = {1: "gray", 3: "rgb24", 4: "rgba"}
@@ -49,7 +50,7 @@ class VideoWriter:
         self._durations: dict[int, int] = {}  # by the time of the frame, until its packet is there
 
     def add(self, frame: np.ndarray, seconds: float, duration: float) -> None:
-        padded = np.pad(frame, ((0, self._pad[0]), (0, self._pad[1]), (0, 0)), mode="edge")
+        padded = np.pad(watermarked(frame), ((0, self._pad[0]), (0, self._pad[1]), (0, 0)), mode="edge")
         picture = self._av.VideoFrame.from_ndarray(
             np.ascontiguousarray(padded if self._channels > 1 else padded[..., 0]), MODES[self._channels]
         )

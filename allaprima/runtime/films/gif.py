@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from allaprima.marks import watermarked
 from allaprima.runtime.films._video import MODES, av
 
 TITLE, SUFFIX, MEDIA_TYPE = "GIF", ".gif", "image/gif"
@@ -47,6 +48,7 @@ class GifWriter:
         if ticks < self._next:
             return  # what is seen too shortly every player shows for a tenth of a second: it is left out instead
         self._next = ticks + SHORTEST
+        frame = watermarked(frame)
         given = np.ascontiguousarray(frame[..., 0] if self._grey else frame)
         picture = self._av.VideoFrame.from_ndarray(given, self._mode)
         picture.pts = ticks
