@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from allaprima.cli._options import Unmarked
+from allaprima.cli._options import Unmarked, Watermark
 
 
 def serve(
@@ -18,6 +18,7 @@ def serve(
     engine: Annotated[str | None, typer.Option(help="What paints; by default what `allaprima doctor` found.")] = None,
     queue: Annotated[int, typer.Option(min=1, help="Pictures that may wait for each model.")] = 64,
     drain: Annotated[int, typer.Option(min=0, help="Seconds for what is begun, after SIGTERM.")] = 8,
+    watermark: Watermark = False,
     unmarked: Unmarked = False,
 ) -> None:
     """Serve generators to other programs."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from allaprima.cli._options import Unmarked
+from allaprima.cli._options import Unmarked, Watermark
 
 
 def studio(
@@ -24,6 +24,7 @@ def studio(
         int | None, typer.Option(help="A UDP port of this machine on which OSC messages are heard; 0 takes a free one.")
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
+    watermark: Watermark = False,
     unmarked: Unmarked = False,
 ) -> None:
     """Play a generator live in a web page."""

@@ -23,7 +23,7 @@ from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, Field
 
 from allaprima.core.errors import UserError
-from allaprima.marks import marked
+from allaprima.marks import marked, watermarked
 from allaprima.runtime.session import LONGEST_TEXT, SEEDS, State
 from allaprima.server.context import Studio, studios_of
 from allaprima.server.gone import unless_gone
@@ -177,8 +177,10 @@ def _encoded(array: np.ndarray, size: tuple[int, int] | None, kind: str) -> byte
     if kind == "jpeg" and picture.mode == "RGBA":
         paper = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(paper, picture).convert("RGB")
+    pixels = np.asarray(picture)
+    made = watermarked(pixels.reshape(*pixels.shape[:2], -1)).reshape(pixels.shape)
     buffer = io.BytesIO()
-    picture.save(buffer, kind.upper())
+    Image.fromarray(made).save(buffer, kind.upper())
     return marked(buffer.getvalue(), f"image/{kind}")
 
 
