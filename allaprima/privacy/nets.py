@@ -39,7 +39,8 @@ def discriminator_scores(folder: Path, dataset: Dataset, device: Device, places:
         )
     run = open_run(folder, dataset)
     method: Any = _restored(run)
-    adversary = getattr(method, "adversary", None) or getattr(method, "opponent", None)
+    named = ("adversary", "opponent", "critic")  # of a GAN, a VAE's finish, a private GAN
+    adversary = next((found for name in named if (found := getattr(method, name, None)) is not None), None)
     if adversary is None:
         name = run.config.method.component_name()
         raise NotMeasuredError(
