@@ -25,7 +25,7 @@ from allaprima.training.loop import Outcome, follow, train_claimed
 BEGIN_AT = {256: 64, 512: 128, 1024: 128}  # px that a run for live use begins with: the live generator's last grid
 LIVE_SIZES = tuple(BEGIN_AT)
 BEGIN_SMALL = 0.8  # of such a run
-STEM_UP_TO = 16  # px
+STEM_UP_TO = 32  # px
 PRIVATE_METHOD = "dp_merf"  # where none is asked for: better up to ε = 8 in a quarter of an hour (``LOG.md``)
 UNSETTLED = "# auto: chosen when the run begins, for its budget, pictures and machine, and written into run.yaml\n"
 
