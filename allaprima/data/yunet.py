@@ -50,7 +50,7 @@ def load(path: str | Path, sha256: str | None = None) -> Net:
     except OSError as error:
         raise UserError(f"The face detector '{path}' cannot be read: {error.strerror}", REMEDY) from None
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-        raise UserError(f"The face detector '{path}' was changed meanwhile", "leave the file alone, and begin again")
+        raise UserError(f"The face detector was changed meanwhile: '{path}'", "leave the file alone, and begin again")
     if importlib.util.find_spec("onnxruntime") is not None:
         return OnnxNet(content, str(path))
     if importlib.util.find_spec("cv2") is not None:
