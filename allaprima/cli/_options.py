@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,4 +39,10 @@ Unmarked = Annotated[
         callback=_leave_out,
         help="Leave out the marks that say a machine made it; where such marks are the law, it is you who breaks it.",
     ),
+]
+Tokens = Annotated[
+    Path | None, typer.Option(help="A file of tokens with names and limits; `allaprima token NAME FILE` adds one.")
+]
+AccessLog = Annotated[
+    Path | None, typer.Option(help="Who asked for how much, a JSON line a request; no addresses, no texts.")
 ]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from allaprima.cli._options import Unmarked, Watermark
+from allaprima.cli._options import AccessLog, Tokens, Unmarked, Watermark
 
 
 def serve(
@@ -18,17 +18,21 @@ def serve(
     engine: Annotated[str | None, typer.Option(help="What paints; by default what `allaprima doctor` found.")] = None,
     queue: Annotated[int, typer.Option(min=1, help="Pictures that may wait for each model.")] = 64,
     drain: Annotated[int, typer.Option(min=0, help="Seconds for what is begun, after SIGTERM.")] = 8,
+    tokens: Tokens = None,
+    access_log: AccessLog = None,
     watermark: Watermark = False,
     unmarked: Unmarked = False,
 ) -> None:
     """Serve generators to other programs."""
     from allaprima.core.device import Device
     from allaprima.server import listen
+    from allaprima.server.access import written_to
     from allaprima.server.app import serving
     from allaprima.server.guard import Rules
     from allaprima.server.models import open_all
+    from allaprima.server.tokens import named
 
-    rules = Rules.for_binding(host, token)
+    rules = Rules.for_binding(host, token, named(tokens))
     with listen.bind(host, port) as listening:
         engines = open_all(runs, engine, Device.choose().torch)
         address = listen.address_of(listening, host)
@@ -38,4 +42,4 @@ def serve(
                 print(f"{name}: {one.painter.name}", flush=True)
             print(f"Serving at {address}, OpenAI's images API at {address}v1  (Ctrl-C ends it)", flush=True)
 
-        listen.run(serving(engines, rules, queue), listening, started, drain)
+        listen.run(serving(engines, rules, queue, log=written_to(access_log)), listening, started, drain)

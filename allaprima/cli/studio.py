@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from allaprima.cli._options import Unmarked, Watermark
+from allaprima.cli._options import AccessLog, Tokens, Unmarked, Watermark
 
 
 def studio(
@@ -24,6 +24,8 @@ def studio(
         int | None, typer.Option(help="A UDP port of this machine on which OSC messages are heard; 0 takes a free one.")
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
+    tokens: Tokens = None,
+    access_log: AccessLog = None,
     watermark: Watermark = False,
     unmarked: Unmarked = False,
 ) -> None:
@@ -33,12 +35,14 @@ def studio(
     from allaprima.core.device import Device
     from allaprima.runtime.engine import Engine
     from allaprima.server import listen
+    from allaprima.server.access import written_to
     from allaprima.server.app import create
     from allaprima.server.controls import bind
     from allaprima.server.guard import Rules
+    from allaprima.server.tokens import named
 
     run = STARTER if run is None else run
-    rules = Rules.for_binding(host, token)
+    rules = Rules.for_binding(host, token, named(tokens))
     with listen.bind(host, port) as listening, contextlib.ExitStack() as stack:
         heard = None if osc is None else stack.enter_context(bind(osc))
         bundle = Bundle.load(run, Device.choose().torch)
@@ -46,7 +50,7 @@ def studio(
 
         def started() -> None:
             print(
-                f"The studio of '{run.resolve().name}' is at {address}{'?token=…' if token else ''}  (Ctrl-C ends it)",
+                f"The studio of '{run.resolve().name}' is at {address}{'?token=…' if rules.asks_for_one else ''}  (Ctrl-C ends it)",
                 flush=True,
             )
             if heard is not None:
@@ -54,4 +58,8 @@ def studio(
             if browser:
                 listen.open_browser(f"{address}?token={token}" if token else address)
 
-        listen.run(create(bundle, run.resolve().name, rules, Engine(bundle, engine), heard), listening, started)
+        listen.run(
+            create(bundle, run.resolve().name, rules, Engine(bundle, engine), heard, written_to(access_log)),
+            listening,
+            started,
+        )

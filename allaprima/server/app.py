@@ -22,6 +22,7 @@ from allaprima.core.catalog import Catalog
 from allaprima.core.errors import UserError
 from allaprima.runtime.engine import Engine
 from allaprima.runtime.pacing import MOST_WAITING, TOGETHER, BusyError, Pacer
+from allaprima.server.access import Access, Log
 from allaprima.server.context import Studio
 from allaprima.server.controls import Controls, Receiver
 from allaprima.server.failures import OPENAI, described, failure
@@ -35,40 +36,33 @@ ROUTES = Catalog("route", "allaprima.server.routes")
 
 
 def create(
-    bundle: Bundle, name: str, rules: Rules, engine: Engine | None = None, osc: socket.socket | None = None
+    bundle: Bundle,
+    name: str,
+    rules: Rules,
+    engine: Engine | None = None,
+    osc: socket.socket | None = None,
+    log: Log | None = None,
 ) -> Guard:
     """The studio of ``bundle``. The engine is opened here, so that the first frame does not wait for it."""
-    return serving({name: engine or Engine(bundle)}, rules, osc=osc)
+    return serving({name: engine or Engine(bundle)}, rules, osc=osc, log=log)
 
 
 def serving(
-    engines: Mapping[str, Engine], rules: Rules, most_waiting: int = MOST_WAITING, osc: socket.socket | None = None
+    engines: Mapping[str, Engine],
+    rules: Rules,
+    most_waiting: int = MOST_WAITING,
+    osc: socket.socket | None = None,
+    log: Log | None = None,
 ) -> Guard:
     """An application that shows several bundles by name, the first where none is named.
 
     ``most_waiting``: single pictures that may wait for each. ``osc``: where control messages come in (``server.controls``).
+    ``log``: where visits are written down, closed when the application ends.
     """
-    measured = Measured(engines)
+    measured, access = Measured(engines), Access(rules.tokens, log)
 
-    @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with contextlib.AsyncExitStack() as stack:
-            app.state.studios = {
-                name: Studio(
-                    name,
-                    engine.bundle,
-                    engine,
-                    await stack.enter_async_context(Pacer(engine, most_waiting, measured.watch(name))),
-                )
-                for name, engine in engines.items()
-            }
-            if osc is not None:
-                loop = asyncio.get_running_loop()
-                receiver, _ = await loop.create_datagram_endpoint(lambda: Receiver(app.state.controls), sock=osc)
-                stack.callback(receiver.close)
-            app.state.ready = True
-            yield
-            app.state.ready = False
+    def lifespan(app: FastAPI) -> contextlib.AbstractAsyncContextManager[None]:
+        return _alive(app, engines, most_waiting, osc, access)
 
     # FastAPI's own documentation pages load their scripts from elsewhere; the description itself stays.
     app = FastAPI(
@@ -79,7 +73,7 @@ def serving(
         redoc_url=None,
         openapi_url="/api/openapi.json",
     )
-    app.state.measured, app.state.ready = measured, False
+    app.state.measured, app.state.ready, app.state.access = measured, False, access
     app.state.controls, app.state.films, app.state.photos = Controls(), set(), {}
     app.state.osc_port = None if osc is None else osc.getsockname()[1]
     for route in ROUTES.names():
@@ -91,8 +85,38 @@ def serving(
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected)
     inside = len(engines) * (most_waiting + TOGETHER)  # those that wait and those that are being painted
-    gate = Gate(Direct(app), inside, measured.refused.inc)
-    return Guard(gate, rules)  # around everything, the answers to unexpected errors too
+    gate = Gate(Direct(app), inside, measured.refused.inc, access)
+    return Guard(gate, rules, access)  # around everything, the answers to unexpected errors too
+
+
+@contextlib.asynccontextmanager
+async def _alive(
+    app: FastAPI, engines: Mapping[str, Engine], most_waiting: int, osc: socket.socket | None, access: Access
+) -> AsyncIterator[None]:
+    """From the start to the end: pacers, controls, the sweep of tokens, the log."""
+    async with contextlib.AsyncExitStack() as stack:
+        watch = app.state.measured.watch
+        app.state.studios = {
+            name: Studio(
+                name,
+                engine.bundle,
+                engine,
+                await stack.enter_async_context(Pacer(engine, most_waiting, watch(name))),
+            )
+            for name, engine in engines.items()
+        }
+        if osc is not None:
+            loop = asyncio.get_running_loop()
+            receiver, _ = await loop.create_datagram_endpoint(lambda: Receiver(app.state.controls), sock=osc)
+            stack.callback(receiver.close)
+        stack.callback(asyncio.create_task(access.sweep()).cancel)
+        if access.log is not None:
+            stack.callback(access.log.close)
+            access.log.say(event="start")
+            stack.callback(access.log.say, event="stop")
+        app.state.ready = True
+        yield
+        app.state.ready = False
 
 
 def _answer(

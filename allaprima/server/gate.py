@@ -7,31 +7,41 @@ tenth of a second in which nobody, health checks included, gets an answer. A ref
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from allaprima.server.access import Access, visit_of
 from allaprima.server.failures import failure
 
 PAINTS = frozenset({"/api/frame", "/v1/images/generations"})
+OWED = PAINTS | {"/api/film", "/api/stream.mjpeg", "/api/photo"}  # counted against a token's pictures
 PROBLEM, REMEDY = "Too many pictures are being made at once", "try again in a second"
+TOO_MUCH = "This token has had its pictures for now"
 
 
 class Gate:
-    """``most``: requests for pictures inside at once. ``refused`` is called for each that is turned away."""
+    """``most``: requests for pictures inside at once. ``refused`` is called for each that is turned away. ``access`` knows how
+    many pictures a token may have.
+    """
 
-    def __init__(self, app: ASGIApp, most: int, refused: Callable[[], None]) -> None:
-        self._app, self._most, self._refused = app, most, refused
+    def __init__(self, app: ASGIApp, most: int, refused: Callable[[], None], access: Access | None = None) -> None:
+        self._app, self._most, self._refused, self._access = app, most, refused, access or Access()
         self._inside = 0
         self.state = getattr(app, "state", None)  # the application's, for whoever looks in from outside
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] in OWED and (wait := self._access.wait(visit_of(scope))):
+            seconds = math.ceil(wait)
+            await _refuse(scope["path"], send, TOO_MUCH, f"try again in {seconds} s", seconds)
+            return
         if scope["type"] != "http" or scope["path"] not in PAINTS:
             await self._app(scope, receive, send)
             return
         if self._inside >= self._most:
             self._refused()
-            await _refuse(scope["path"], send)
+            await _refuse(scope["path"], send, PROBLEM, REMEDY, 1)
             return
         self._inside += 1
         try:
@@ -40,8 +50,12 @@ class Gate:
             self._inside -= 1
 
 
-async def _refuse(path: str, send: Send) -> None:
-    body = json.dumps(failure(path, 429, PROBLEM, REMEDY)).encode()
-    headers = [(b"content-type", b"application/json"), (b"retry-after", b"1"), (b"content-length", b"%d" % len(body))]
+async def _refuse(path: str, send: Send, problem: str, remedy: str, seconds: int) -> None:
+    body = json.dumps(failure(path, 429, problem, remedy)).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"retry-after", b"%d" % seconds),
+        (b"content-length", b"%d" % len(body)),
+    ]
     await send({"type": "http.response.start", "status": 429, "headers": headers})
     await send({"type": "http.response.body", "body": body})

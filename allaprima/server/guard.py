@@ -4,7 +4,8 @@ A page of another site can make a browser send requests here (cross-site request
 127.0.0.1 is not enough. Three checks, for every route and method alike:
 1. Host must be a name of this machine's loopback, or what the server was bound to.
 2. Origin, if there is one, must be that same host and port. ``null`` is not.
-3. With a token: it must come as ``Authorization: Bearer``, or as the cookie that opening ``/?token=…`` once sets.
+3. With a token, or several that have names (``server.tokens``): it must come as ``Authorization: Bearer``, or as the cookie that
+   opening ``/?token=…`` once sets.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from allaprima.core.errors import UserError
+from allaprima.server.access import NOBODY, SCOPE, Access, Visit
 from allaprima.server.failures import failure
+from allaprima.server.tokens import Tokens
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 SHORTEST_TOKEN = 12
@@ -49,21 +52,22 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Rules:
-    """Which hosts are ours, and the token if there is one. ``secret`` is what the cookie holds, new at every start."""
+    """Which hosts are ours, and the token or the named ones, if there are. Cookies are made with ``secret``, new each time."""
 
     hosts: frozenset[str]
     any_address: bool = False
     token: str | None = field(default=None, repr=False)
+    tokens: Tokens | None = field(default=None, repr=False)
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
 
     @classmethod
-    def for_binding(cls, host: str, token: str | None = None) -> Rules:
+    def for_binding(cls, host: str, token: str | None = None, tokens: Tokens | None = None) -> Rules:
         """Raises UserError for an address beyond loopback without a token, and for a token that is too short."""
         if token is not None and len(token) < SHORTEST_TOKEN:
             raise UserError(
                 f"A token needs {SHORTEST_TOKEN} characters or more", f"for example --token {secrets.token_urlsafe(18)}"
             )
-        if token is None and not is_loopback(host):
+        if token is None and tokens is None and not is_loopback(host):
             raise UserError(
                 f"'{host}' can be reached by other machines, so a token is needed",
                 f"add --token, for example --token {secrets.token_urlsafe(18)}, or leave --host out",
@@ -71,7 +75,27 @@ class Rules:
         wildcard = host in ("0.0.0.0", "::", "")
         names = {host.lower(), *((socket.gethostname().lower(),) if wildcard else ())}
         # On a wildcard any literal address may be this machine's. Rebinding needs a name, so that opens nothing.
-        return cls(LOOPBACK_NAMES | names, any_address=wildcard, token=token)
+        return cls(LOOPBACK_NAMES | names, any_address=wildcard, token=token, tokens=tokens)
+
+    @property
+    def asks_for_one(self) -> bool:
+        """Whether a token is needed."""
+        return self.token is not None or self.tokens is not None
+
+    def name_of(self, given: str) -> str | None:
+        """Whose token it is: a name, ``-`` for the one without a name, None for nobody's."""
+        if self.token is not None and _equal(given, self.token):
+            return NOBODY
+        return None if self.tokens is None else self.tokens.name_of(given)
+
+    def cookie_of(self, name: str) -> str | None:
+        """What the cookie of a token's holder is; None where the name has no token any more. It ends with its token."""
+        if name == NOBODY:
+            return self.secret if self.token is not None else None
+        grant = None if self.tokens is None else self.tokens.grants().get(name)
+        if grant is None:
+            return None
+        return f"{name}:{hmac.new(self.secret.encode(), f'{name}:{grant.sha256}'.encode(), 'sha256').hexdigest()}"
 
     def knows(self, authority: str) -> bool:
         """Whether a Host header, ``name``, ``name:port`` or ``[v6]:port``, means this server."""
@@ -123,7 +147,7 @@ def judge(rules: Rules, path: str, headers: Headers) -> Refusal | None:
         return Refusal(421, "This server does not answer to that name", "open the address that it printed")
     if len(origins) > 1 or (origins and not _same_origin(origins[0], hosts[0])):
         return Refusal(403, "Requests from other sites are refused", "open the address that the server printed")
-    if rules.token is not None and path not in OPEN_TO_ALL and not _has_token(rules, headers):
+    if rules.asks_for_one and path not in OPEN_TO_ALL and whose(rules, headers) is None:
         return Refusal(401, "A token is needed", "open the page once as /?token=…, or send 'Authorization: Bearer …'")
     return None
 
@@ -137,15 +161,20 @@ def _equal(given: str, wanted: str) -> bool:
     return hmac.compare_digest(given.encode(), wanted.encode())
 
 
-def _has_token(rules: Rules, headers: Headers) -> bool:
+def whose(rules: Rules, headers: Headers) -> str | None:
+    """The name of the token that came along, ``-`` for the one without a name; None where none came that holds."""
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and rules.token is not None and _equal(bearer.strip(), rules.token):
-        return True
+    if scheme.lower() == "bearer" and (name := rules.name_of(bearer.strip())) is not None:
+        return name
     try:
         cookie = SimpleCookie(headers.get("cookie", "")).get(cookie_name(headers.get("host", "")))
     except CookieError:
-        return False
-    return cookie is not None and _equal(cookie.value, rules.secret)
+        return None
+    if cookie is None:
+        return None
+    name = cookie.value.partition(":")[0] if ":" in cookie.value else NOBODY
+    wanted = rules.cookie_of(name)
+    return name if wanted is not None and _equal(cookie.value, wanted) else None
 
 
 def cookie_name(authority: str) -> str:
@@ -157,16 +186,27 @@ def cookie_name(authority: str) -> str:
 class Guard:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, rules: Rules) -> None:
-        self.app, self.rules = app, rules
+    def __init__(self, app: ASGIApp, rules: Rules, access: Access | None = None) -> None:
+        self.app, self.rules, self.access = app, rules, access or Access(rules.tokens)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        refused = judge(self.rules, scope["path"], Headers(scope=scope))
+        visit = scope[SCOPE] = Visit()
+        try:
+            await self._admit(scope, receive, visit.watching(send) if self.access.log is not None else send, visit)
+        finally:
+            self.access.leave(visit, scope)
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send, visit: Visit) -> None:
+        headers = Headers(scope=scope)
+        refused = judge(self.rules, scope["path"], headers)
+        if refused is None and self.rules.asks_for_one:
+            visit.name = whose(self.rules, headers) or NOBODY
         if scope["type"] == "websocket":
             if refused:
+                visit.status = refused.status
                 await send({"type": "websocket.close", "code": 1008})
             else:
                 await self.app(scope, receive, send)
@@ -174,20 +214,21 @@ class Guard:
         answer = _with_headers(send)
         if refused is None:
             await _limited(self.app, scope, receive, answer)
-        elif refused.status == 401 and self._token_in_query(scope):
-            await self._let_in(scope, answer)
+        elif refused.status == 401 and (name := self._token_in_query(scope)) is not None:
+            visit.name = name
+            await self._let_in(scope, answer, name)
         else:
             await _refuse(answer, refused, scope["path"])
 
-    def _token_in_query(self, scope: Scope) -> bool:
-        """Only on the page itself, so that a token never sits in the address of anything that is linked or fetched."""
+    def _token_in_query(self, scope: Scope) -> str | None:
+        """Whose. Only on the page itself, so that a token never sits in the address of anything that is linked or fetched."""
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
         is_page = scope["path"] == "/" and scope["method"] == "GET"
-        return is_page and len(given) == 1 and _equal(given[0], self.rules.token or "")
+        return self.rules.name_of(given[0]) if is_page and len(given) == 1 else None
 
-    async def _let_in(self, scope: Scope, send: Send) -> None:
-        name = cookie_name(Headers(scope=scope).get("host", ""))
-        cookie = f"{name}={self.rules.secret}; Path=/; HttpOnly; SameSite=Strict"
+    async def _let_in(self, scope: Scope, send: Send, name: str) -> None:
+        cookie_ = cookie_name(Headers(scope=scope).get("host", ""))
+        cookie = f'{cookie_}="{self.rules.cookie_of(name)}"; Path=/; HttpOnly; SameSite=Strict'
         headers = [(b"location", b"/"), (b"set-cookie", cookie.encode())]
         await send({"type": "http.response.start", "status": 303, "headers": headers})
         await send({"type": "http.response.body"})

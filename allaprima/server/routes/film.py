@@ -18,6 +18,7 @@ from allaprima.runtime.film import Film, Moment
 from allaprima.runtime.films import FORMATS, Writer, batches, frame_shape, writer_of
 from allaprima.runtime.pacing import BusyError
 from allaprima.runtime.session import State
+from allaprima.server.access import count
 from allaprima.server.context import Studio, studio_of
 from allaprima.server.gone import unless_gone
 
@@ -58,7 +59,7 @@ async def film(
     folder = Path(tempfile.mkdtemp(prefix="allaprima-film-"))
     path = folder / f"film{module.SUFFIX}"
     try:
-        await unless_gone(request, _write(studio, film, path, format))
+        await unless_gone(request, _write(request, studio, film, path, format))
     except BaseException:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         raise
@@ -68,12 +69,13 @@ async def film(
     return FileResponse(path, media_type=module.MEDIA_TYPE, filename=f"{studio.name}{module.SUFFIX}", background=gone)
 
 
-async def _write(studio: Studio, film: Film, path: Path, name: str) -> None:
+async def _write(request: Request, studio: Studio, film: Film, path: Path, name: str) -> None:
     """Paint in the batches of everybody's pictures, write in a thread."""
     writer = await asyncio.to_thread(writer_of, path, name, film, frame_shape(studio.bundle))
     try:
         for part in batches(film):
             frames = await _painted(studio, [one.state for one in part])
+            count(request, len(frames))
             await asyncio.to_thread(_add, writer, part, frames)
     finally:
         await asyncio.to_thread(writer.close)

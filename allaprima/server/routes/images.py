@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from allaprima.core.errors import UserError
 from allaprima.marks import marked, watermarked
 from allaprima.runtime.session import LONGEST_TEXT, SEEDS, State
+from allaprima.server.access import count
 from allaprima.server.context import Studio, studios_of
 from allaprima.server.gone import unless_gone
 
@@ -107,14 +108,15 @@ async def model(name: str, request: Request) -> dict[str, Any]:
 async def generate(wish: Wish, request: Request) -> Pictures:
     """``n`` pictures. Whoever goes away is not painted for."""
     studio = _named(request, wish.model)
-    count, size = wish.n or 1, _size(wish.size)
+    wanted, size = wish.n or 1, _size(wish.size)
     seed = wish.seed if wish.seed is not None else secrets.randbelow(2**40)
-    states = [State(seed=(seed + place) % SEEDS, **_asked(studio, wish.prompt)) for place in range(count)]
+    states = [State(seed=(seed + place) % SEEDS, **_asked(studio, wish.prompt)) for place in range(wanted)]
     try:
         async with asyncio.timeout(PAINT_SECONDS):
             arrays = await unless_gone(request, studio.pacer.once(*states))
     except TimeoutError:
         raise HTTPException(503, "The pictures took too long", {"Retry-After": "5"}) from None
+    count(request, len(arrays))
     kind = wish.output_format or "png"
     files = await asyncio.to_thread(lambda: [_encoded(array, size, kind) for array in arrays])
     by_url = (wish.response_format or ("b64_json" if wish.model == "gpt-image-1" else "url")) == "url"

@@ -13,7 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 from allaprima.core.errors import UserError
 from allaprima.runtime.pacing import Client, Failure
-from allaprima.server.context import studio_of
+from allaprima.server.access import count
+from allaprima.server.context import Studio, studio_of
 from allaprima.server.controls import Controls
 from allaprima.server.protocol import Hello, Moved, Problem, Show, pack, parse
 
@@ -29,6 +30,14 @@ async def live(socket: WebSocket) -> None:
     if studio.pacer.clients >= CLIENTS:
         await socket.close(TRY_LATER, "too many clients")
         return
+    with socket.app.state.access.opened(socket) as welcome:
+        if not welcome:
+            await socket.close(TRY_LATER, "this token has as many sockets open as it may")
+            return
+        await _session(socket, studio)
+
+
+async def _session(socket: WebSocket, studio: Studio) -> None:
     client = studio.pacer.join()
     tasks = [asyncio.create_task(_send_frames(socket, client))]
     if socket.app.state.osc_port is not None:  # a task for each of a thousand sockets is not nothing
@@ -110,7 +119,10 @@ async def _send_frames(socket: WebSocket, client: Client) -> None:
             try:
                 async with asyncio.timeout(READER_SECONDS):
                     await socket.send_bytes(pack(made))
+                    wait = count(socket)
                     await client.shown()
+                if wait:
+                    await asyncio.sleep(wait)  # slower, and never broken off
             except TimeoutError:
                 await socket.close(POLICY, "no frame was shown for too long")
                 return

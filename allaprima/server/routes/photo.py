@@ -18,6 +18,7 @@ from allaprima.core.errors import UserError
 from allaprima.explain.inversion import Guess, inverted
 from allaprima.runtime.pacing import BusyError
 from allaprima.runtime.session import LONGEST_TEXT, State, condition, packed_noise
+from allaprima.server.access import count
 from allaprima.server.context import Studio, studio_of
 
 router = APIRouter()
@@ -62,6 +63,7 @@ async def photo(
     async def lines() -> AsyncIterator[bytes]:
         try:
             while (guess := await asyncio.to_thread(_next, guesses)) is not None:
+                count(request)
                 wish = wishes[guess.place]
                 told = {"photo": packed_noise(guess.noise), "label": wish.label, "text": wish.text}
                 yield json.dumps(told | {"off": round(guess.off, 4), "done": round(guess.done, 3)}).encode() + b"\n"

@@ -7,13 +7,14 @@ import time
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
 from allaprima.core.errors import UserError
 from allaprima.runtime.encoding import encode_jpeg
 from allaprima.runtime.pacing import BusyError
 from allaprima.runtime.session import LONGEST_TEXT, SEEDS, State
+from allaprima.server.access import count
 from allaprima.server.context import Studio, studio_of
 
 router = APIRouter()
@@ -27,6 +28,7 @@ TURN_SECONDS = 20.0  # once around the pad at speed 1
     responses={200: {"content": {"multipart/x-mixed-replace": {}}}},
 )
 async def stream(
+    request: Request,
     studio: Annotated[Studio, Depends(studio_of)],
     seed: Annotated[int, Query(ge=0, lt=SEEDS)] = 0,
     label: Annotated[str | None, Query(max_length=200)] = None,
@@ -44,6 +46,8 @@ async def stream(
     async def parts() -> AsyncIterator[bytes]:
         began, picture = time.monotonic(), opening
         for place in range(frames):
+            if wait := count(request):
+                await asyncio.sleep(wait)
             data = encode_jpeg(picture)
             head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
             yield head.encode() + data + b"\r\n"
