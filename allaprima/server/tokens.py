@@ -82,6 +82,7 @@ class Tokens:
         self._grants = _read(path)
         if not self._grants:
             raise UserError(f"'{path}' holds no tokens", f"make one: allaprima token NAME {path}")
+        self._held = self._holding()
 
     def name_of(self, given: str) -> str | None:
         """Whose token it is, if it is anybody's and holds still. Every hash is compared, so the time tells nothing."""
@@ -102,6 +103,10 @@ class Tokens:
                     self._grants = _read(self._path)
                 except UserError:
                     self._grants = {}
+            self._held = self._holding()
+        return self._held
+
+    def _holding(self) -> dict[str, Grant]:
         today = datetime.datetime.now(datetime.UTC).date()
         return {name: grant for name, grant in self._grants.items() if grant.holds(today)}
 
