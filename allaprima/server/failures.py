@@ -60,3 +60,8 @@ def described(prefix: str) -> dict[int | str, dict[str, Any]]:
     """The failures of a router's routes, as OpenAPI has them."""
     model = OpenAIFailure if f"{prefix}/".startswith(OPENAI) else Failure
     return {status: {"model": model, "description": words} for status, words in STATUSES.items()}
+
+
+def linked(operation: str, parameters: dict[str, str]) -> dict[str, Any]:
+    """A response of which another operation's parameters are taken, by runtime expressions (OpenAPI 3.1, Link Object)."""
+    return {"links": {operation: {"operationId": operation, "parameters": parameters}}}

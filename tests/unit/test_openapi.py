@@ -64,3 +64,35 @@ def test_every_route_is_as_described(described: Any, subtests: Any) -> None:
 
             with subtests.test(route=operation.label, mode=mode.value), contextlib.suppress(Unsatisfiable):
                 ask()  # what takes nothing cannot be asked wrongly
+
+
+def test_what_one_route_answers_leads_to_the_next(described: Any) -> None:
+    """By the links of the description: a format of a film is named in a film's address, a model's name in the model's."""
+    links = {
+        link["operationId"]
+        for methods in described.raw_schema["paths"].values()
+        for operation in methods.values()
+        for response in operation["responses"].values()
+        for link in response.get("links", {}).values()
+    }
+    assert links == {"film", "of_openai"}
+    followed: set[str] = set()
+
+    class Walk(described.as_state_machine()):  # type: ignore[misc, name-defined]
+        def after_call(self, response: Any, case: Any) -> None:
+            if case.operation.definition.raw.get("operationId") in links:
+                followed.add(case.operation.label)
+
+        def validate_response(self, response: Any, case: Any, **kwargs: Any) -> None:
+            case.validate_response(response, excluded_checks=[positive_data_acceptance])
+
+    Walk.run(
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=4,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        )
+    )
+    assert followed == {"POST /api/film", "GET /v1/models/{name}"}

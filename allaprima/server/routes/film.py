@@ -20,6 +20,7 @@ from allaprima.runtime.pacing import BusyError
 from allaprima.runtime.session import State
 from allaprima.server.access import count
 from allaprima.server.context import Studio, studio_of
+from allaprima.server.failures import linked
 from allaprima.server.gone import unless_gone
 
 router = APIRouter(prefix="/api/film")
@@ -35,14 +36,14 @@ class Format(Config):
     suffix: str
 
 
-@router.get("/formats")
+@router.get("/formats", responses={200: linked("film", {"query.format": "$response.body#/0/name"})})
 async def formats() -> list[Format]:
     """What a film can be written as."""
     modules = {name: FORMATS.get(name) for name in FORMATS.names()}
     return [Format(name=name, title=one.TITLE, suffix=one.SUFFIX) for name, one in modules.items()]
 
 
-@router.post("", response_class=FileResponse, responses={200: {"content": {"video/mp4": {}}}})
+@router.post("", operation_id="film", response_class=FileResponse, responses={200: {"content": {"video/mp4": {}}}})
 async def film(
     request: Request,
     film: Film,

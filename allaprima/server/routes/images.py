@@ -27,6 +27,7 @@ from allaprima.marks import marked, watermarked
 from allaprima.runtime.session import LONGEST_TEXT, SEEDS, State
 from allaprima.server.access import count
 from allaprima.server.context import Studio, studios_of
+from allaprima.server.failures import linked
 from allaprima.server.gone import unless_gone
 
 router = APIRouter(prefix="/v1")
@@ -92,13 +93,13 @@ class Shelf:
         return time.monotonic() - put > KEPT_SECONDS
 
 
-@router.get("/models")
+@router.get("/models", responses={200: linked("of_openai", {"name": "$response.body#/data/0/id"})})
 async def models(request: Request) -> dict[str, Any]:
     """The generators that are shown."""
     return {"object": "list", "data": [_model(name) for name in studios_of(request)]}
 
 
-@router.get("/models/{name}", responses={404: {"description": "No such model"}})
+@router.get("/models/{name}", operation_id="of_openai", responses={404: {"description": "No such model"}})
 async def model(name: str, request: Request) -> dict[str, Any]:
     """One of them."""
     return _model(_named(request, name).name)
