@@ -49,10 +49,8 @@ def studio(
         address = listen.address_of(listening, host)
 
         def started() -> None:
-            print(
-                f"The studio of '{run.resolve().name}' is at {address}{'?token=…' if rules.asks_for_one else ''}  (Ctrl-C ends it)",
-                flush=True,
-            )
+            asked = "?token=…" if rules.asks_for_one else ""
+            print(f"The studio of '{run.resolve().name}' is at {address}{asked}  (Ctrl-C ends it)", flush=True)
             if heard is not None:
                 print(f"OSC is heard on 127.0.0.1:{heard.getsockname()[1]}", flush=True)
             if browser:

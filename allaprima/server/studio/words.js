@@ -15,12 +15,24 @@ export function choose(name) {
   location.reload();
 }
 
+/** The words for an English text, or for a problem and its remedy with a colon between them; null where there are none. */
+function known(text) {
+  if (Object.hasOwn(WORDS, text)) return WORDS[text];
+  for (const [pattern, words] of PATTERNS) {
+    const found = pattern.exec(text);
+    if (found) return words.replace(/\$(\d)/g, (_, place) => known(found[place]) ?? found[place]);
+  }
+  for (let at = text.indexOf(': '); at > 0; at = text.indexOf(': ', at + 1)) {
+    const [problem, remedy] = [known(text.slice(0, at)), known(text.slice(at + 2))];
+    if (problem !== null && remedy !== null) return `${problem}：${remedy}`;
+  }
+  return null;
+}
+
 function translated(text) {
   const trimmed = text.trim();
-  if (!trimmed) return text;
-  if (Object.hasOwn(WORDS, trimmed)) return text.replace(trimmed, () => WORDS[trimmed]);
-  for (const [pattern, words] of PATTERNS) if (pattern.test(trimmed)) return text.replace(trimmed, trimmed.replace(pattern, words));
-  return text;
+  const words = trimmed ? known(trimmed) : null;
+  return words === null ? text : text.replace(trimmed, () => words);
 }
 
 function visit(node) {
