@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin
 
 from allaprima.data.prepare import PrepareConfig, prepare
 
-EACH = 12  # files of each kind
+EACH = 167  # files of each kind: 501
 GPS, MAKER_NOTE, COMMENT, ARTIST = 0x8825, 0x927C, 0x9286, 0x013B
 
 
