@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="st
 
 IMAGES = 4_000 if WHOLE else 2_000
 KILLS = 100 if WHOLE else 2
+SIZES = 20 if WHOLE else 1  # of a disk that is too small
 POINTS = 1_000 if WHOLE else 2  # of a save, for each way to fail; there are fewer
 SETTINGS = [
     *("method.latent_dim=8", "training.batch_size=8", "training.validation_samples=16", "training.ticks=8"),
@@ -192,3 +194,50 @@ def test_a_save_that_fails_at_any_call_leaves_a_whole_checkpoint(
         assert checkpoint.newest(folder)[0] == folder / f"{4:012d}", said
         assert not [path for path in folder.iterdir() if "partial" in path.name], said
     print(f"{how}: {len(chosen)} of {len(wanted)} calls")
+
+
+# -- a disk that is full, of twenty sizes ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """A disk of so many kilobytes, in memory; called again, the same one with as many."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def of(kilobytes: int) -> Path:
+        again = "remount," if folder.is_mount() else ""
+        mount = ["mount", "-t", "tmpfs", "-o", f"{again}size={kilobytes}k", "tmpfs", str(folder)]
+        if subprocess.run(mount, capture_output=True).returncode:
+            pytest.skip("a disk of a size can be made by root alone")
+        return folder
+
+    yield of
+    if folder.is_mount():
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_on_a_disk_that_is_full_it_stops_plainly_and_goes_on_when_there_is_room(
+    disk: Callable[[int], Path], tiny_dataset: Path, tmp_path: Path
+) -> None:
+    subprocess.run(command(tiny_dataset, tmp_path / "whole"), check=True, capture_output=True, timeout=300)
+    needed = sum(path.stat().st_size for path in (tmp_path / "whole").rglob("*") if path.is_file()) // 1024
+    stopped = 0
+    for place in range(SIZES):
+        folder = disk(round(needed * (place + 0.5) / SIZES))
+        made = subprocess.run(command(tiny_dataset, folder / "run"), capture_output=True, text=True, timeout=300)
+        said = f"{place}: {made.stderr[-600:]}"
+        if made.returncode:
+            stopped += 1
+            assert made.returncode == 2, said
+            assert "No space left" in made.stderr, said
+            assert "Traceback" not in made.stderr, said
+        whole = [path for path in checkpoint.listed(folder / "run" / "checkpoints") if checkpoint.is_whole(path)]
+        assert whole == checkpoint.listed(folder / "run" / "checkpoints"), said
+        disk(65_536)
+        subprocess.run(command(tiny_dataset, folder / "run"), check=True, capture_output=True, timeout=300)
+        assert final(folder / "run") == final(tmp_path / "whole"), said
+        assert not list((folder / "run").rglob("*.partial*")), said
+        shutil.rmtree(folder / "run")
+    print(f"full on {stopped} of {SIZES} disks")
+    assert stopped >= SIZES / 2
