@@ -227,7 +227,7 @@ def _written(path: Path) -> datetime.date:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(vault.read_bytes(path))
+        values = json.loads(vault.read_bytes(path, mixed=True))
     except (OSError, ValueError):
         return {}
     return values if isinstance(values, dict) else {}
@@ -253,7 +253,7 @@ def _others(plan: Plan) -> Iterator[Path]:
 def _names(path: Path, marks: Iterable[bytes], unread: list[Path]) -> bool:
     """Whether one of ``marks`` stands in the file. What cannot be read joins ``unread``."""
     try:
-        content = vault.read_bytes(path) if path.stat().st_size <= LARGEST_TEXT else b""
+        content = vault.read_bytes(path, mixed=True) if path.stat().st_size <= LARGEST_TEXT else b""
     except (OSError, ValueError, UserError):
         unread.append(path)
         return False

@@ -100,7 +100,7 @@ def _markers(root: Path) -> Iterator[Path]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(vault.read_bytes(path))
+        values = json.loads(vault.read_bytes(path, mixed=True))
     except (OSError, ValueError):
         return {}
     return values if isinstance(values, dict) else {}
@@ -116,7 +116,7 @@ def _run(folder: Path, values: dict[str, Any], manifest: Manifest, known: set[st
     if crossval is None or _json(crossval / "settings.json").get("dataset_fingerprint") not in known:
         return None
     try:
-        own = np.load(fold / "splits.npy")
+        own = vault.array(fold / "splits.npy")[:]
     except (OSError, ValueError):
         own = None
     return Seer(folder, own if own is not None and own.shape == (manifest.count,) else None, private=private)

@@ -20,6 +20,7 @@ from allaprima.core.progress import progress
 from allaprima.data.dataset import Dataset
 from allaprima.data.split import HELD_OUT
 from allaprima.evaluation import report as html
+from allaprima.evaluation import withheld
 from allaprima.evaluation.features import FEATURES, Features, Weights
 from allaprima.evaluation.material import Material, Painter, gather
 from allaprima.evaluation.metrics import METRICS, Figure, measure_all, warning
@@ -110,6 +111,10 @@ def measured(material: Material) -> Material:
             else:
                 figures += [_published(figure, material.features) for figure in found]
             advance(1, note=name.replace("_", " "))
+    if material.withheld:
+        classes = material.dataset.classes
+        figures = [withheld.nameless(figure, classes) for figure in figures]
+        left_out = {name: withheld.reason(error, classes) for name, error in left_out.items()}
     return material.with_results(figures=figures, left_out=left_out)
 
 
@@ -214,7 +219,9 @@ def _facts(material: Material) -> dict[str, str]:
     dataset = material.dataset
     facts = {
         "dataset": f"{dataset.folder.name}: {len(dataset):,} pictures, {_words(dataset.domain.shape)}",
-        "classes": ", ".join(dataset.classes) or "none",
+        "classes": (f"{len(dataset.classes):,}" if material.withheld else ", ".join(dataset.classes))
+        if dataset.classes
+        else "none",
         "held out": f"{len(material.real):,} pictures of the {material.split} split",
         "samples": f"{len(material.fake):,}, seed {material.seed}",
         "features": material.features.name,

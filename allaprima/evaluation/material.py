@@ -21,6 +21,7 @@ from allaprima.evaluation.asking import asked_at, asked_places
 from allaprima.evaluation.features import Features, choose, chunks, of_pictures
 from allaprima.evaluation.nearest import PIXEL_SIDE, Neighbours
 from allaprima.evaluation.small import shrink, small_pictures
+from allaprima.evaluation.withheld import called
 
 if TYPE_CHECKING:
     from allaprima.evaluation.judge import Judge
@@ -155,6 +156,10 @@ class Material:
     def withheld(self) -> bool:
         """Whether a page, which is plain, may show nothing of the dataset, which is encrypted."""
         return vault.locked_by(self.dataset.folder) is not None
+
+    def called(self, name: str) -> str:
+        """A class's name, or where the dataset is encrypted its number."""
+        return called(name, self.dataset.classes) if self.withheld else name
 
     def pictures(self, places: Sequence[int] | np.ndarray) -> list[Any]:
         """Stored pictures as PIL pictures."""

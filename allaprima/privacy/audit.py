@@ -33,6 +33,7 @@ from allaprima.privacy.findings import Attack, Audit, Canary
 from allaprima.privacy.membership import exposure, rank_among, sklearn_metrics, tell_apart
 from allaprima.privacy.nets import discriminator_scores, reconstruction_scores
 from allaprima.privacy.sides import FEWEST, Seen, Sides, draw_sides, see_stored
+from allaprima.vault import locked_by
 
 MOST_SEARCHED = 10_000  # training pictures among which the nearest to a sample is looked for
 TITLES = {"features": "nearest sample, by features", "pixels": "nearest sample, pixel by pixel"}
@@ -192,12 +193,13 @@ def _attacked(
         rest = evidence.searched[len(members) :]
         controls = control(view, *seen, evidence.references, evidence.samples, evidence.copied, rest, evidence.seed)
     among = torch.cat([members, named])
+    withheld = locked_by(evidence.dataset.folder) is not None  # what is written of it is plain
     found = []
     for row, place in enumerate(evidence.sides.canaries):
         rank = rank_among(among, len(members) + row)
         found.append(
             Canary(
-                name=str(evidence.dataset.records[place]["name"]),
+                name=f"canary {row + 1}" if withheld else str(evidence.dataset.records[place]["name"]),
                 attack=name,
                 rank=rank,
                 among=len(among),

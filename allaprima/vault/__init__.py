@@ -39,13 +39,14 @@ __all__ = [
 ]
 
 
-def read_bytes(path: Path) -> bytes:
-    """The plain bytes of a file, sealed or not.
+def read_bytes(path: Path, mixed: bool = False) -> bytes:
+    """The plain bytes of a file, sealed or not. ``mixed``: in a locked folder too it may be plain, as a run's settings are.
 
-    Raises OSError as reading does, UserError where the key is missing or another, ValueError where the file was changed.
+    Raises OSError as reading does, UserError where the key is missing or another, ValueError where the file was changed, or
+    is plain where it should be sealed.
     """
     if not is_sealed(path):
-        return path.read_bytes()
+        return path.read_bytes() if mixed else _unlocked(path).read_bytes()
     with sealed.Opened(path, _key_for(path)) as file:
         return file.read(0, file.length)
 
@@ -53,7 +54,7 @@ def read_bytes(path: Path) -> bytes:
 def sha256_file(path: Path) -> str:
     """SHA-256 of the plain content, hexadecimal. Raises as ``read_bytes`` does."""
     if not is_sealed(path):
-        return files.sha256_file(path)
+        return files.sha256_file(_unlocked(path))
     digest = hashlib.sha256()
     with sealed.Opened(path, _key_for(path)) as file:
         stream = file.stream()
@@ -68,7 +69,7 @@ def array(path: Path) -> Any:
     Raises OSError and ValueError as ``np.load`` does, and as ``read_bytes``.
     """
     if not is_sealed(path):
-        return np.load(path, mmap_mode="r")
+        return np.load(_unlocked(path), mmap_mode="r")
     from allaprima.vault.arrays import Sealed
 
     return Sealed(sealed.Opened(path, _key_for(path)))
@@ -97,6 +98,13 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """As ``core.files.write_json``, sealed where the folder is locked."""
     write_atomic(path, files.as_json(value))
+
+
+def _unlocked(path: Path) -> Path:
+    """Raises ValueError for a plain file in a locked folder: whoever writes there without the key would be believed."""
+    if path.is_file() and locked_by(path.parent) is not None:
+        raise ValueError(f"'{path}' was changed: it is not encrypted, and its folder is")
+    return path
 
 
 def _key_for(path: Path) -> bytes:

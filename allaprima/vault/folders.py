@@ -10,12 +10,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from allaprima.core.errors import UserError
+from allaprima.core.files import claim_folder
 from allaprima.vault import sealed
 from allaprima.vault.lock import FILE, create, create_like, key_of, locked_by
 
 MEMORY = Path("/dev/shm")
 PREFIX = "allaprima-"
 SPARE = 64 << 20
+WHOLE_DISK = (
+    "free some memory, choose a smaller --size, or do it without --encrypt on a disk that is encrypted as a whole, "
+    "then: allaprima encrypt DATASET passphrase"
+)
 NEVER = (FILE, ".lock")
 
 
@@ -106,7 +111,7 @@ def plain(folder: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def in_memory(needed: int) -> Iterator[Path]:
+def in_memory(needed: int, remedy: str = WHOLE_DISK) -> Iterator[Path]:
     """An empty folder of this user alone that is on no disk, for ``needed`` bytes; what it holds is gone in the end.
 
     Raises UserError where the system has no such place, or not so much of it. What a killed process left is removed first;
@@ -114,19 +119,17 @@ def in_memory(needed: int) -> Iterator[Path]:
     """
     if not (MEMORY.is_dir() and os.access(MEMORY, os.W_OK)):
         raise UserError(
-            "This system has no folder in memory where pictures could lie before they are encrypted",
-            "prepare them without --encrypt on a disk that is encrypted as a whole, then: allaprima encrypt DATASET",
+            "This system has no folder in memory where plain files could lie that are to be on no disk", remedy
         )
     _sweep()
     if shutil.disk_usage(MEMORY).free < needed + SPARE:
-        raise UserError(
-            f"{needed / 1e9:.1f} GB in memory are needed to prepare them, and {MEMORY} has fewer",
-            "choose a smaller --size, or prepare without --encrypt on a disk that is encrypted as a whole, "
-            "then: allaprima encrypt DATASET",
-        )
+        raise UserError(f"{needed / 1e9:.1f} GB in memory are needed, and {MEMORY} has fewer", remedy)
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=MEMORY))
     try:
-        yield folder
+        with claim_folder(folder):  # in a container, process numbers say nothing of others' folders
+            held = folder / "held"
+            held.mkdir()
+            yield held
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -135,4 +138,5 @@ def _sweep() -> None:
     for left in MEMORY.glob(f"{PREFIX}*-*"):
         number = left.name.removeprefix(PREFIX).split("-")[0]
         if number.isdigit() and not Path("/proc", number).exists():
-            shutil.rmtree(left, ignore_errors=True)
+            with contextlib.suppress(UserError), claim_folder(left):  # in use all the same, or another user's
+                shutil.rmtree(left, ignore_errors=True)

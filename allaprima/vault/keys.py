@@ -8,6 +8,7 @@ import hashlib
 import os
 import secrets
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from allaprima.core.files import plain_disk_errors
 from allaprima.vault.sealed import KEY_BYTES
 
 PASSPHRASE, KEY_FILE = "ALLAPRIMA_PASSPHRASE", "ALLAPRIMA_KEY_FILE"
+NEW_PASSPHRASE = "ALLAPRIMA_NEW_PASSPHRASE"  # where the other one opens what is to get another
 WAYS = ("passphrase", "file=PATH", "keyring")
 COST = {"n": 2**17, "r": 8, "p": 1}  # scrypt: 128 MiB and a third of a second, what OWASP's cheat sheet asks at least
 MOST_COST = 2**20  # of a lock.json that others wrote
@@ -24,22 +26,22 @@ SERVICE = "allaprima"
 _known: dict[str, str] = {}  # passphrases that were typed, by salt: nobody is asked twice
 
 
-def new(how: str) -> dict[str, Any]:
-    """What a lock is to say of a new key; the key is made where there is none. Raises UserError."""
+def new(how: str) -> tuple[dict[str, Any], bytes]:
+    """What a lock is to say of a new key, and the key, 32 bytes; it is made where there is none. Raises UserError."""
     way, _, given = how.partition("=")
     if way == "passphrase" and not given:
         source: dict[str, Any] = {"how": way, "salt": secrets.token_hex(16), **COST}
         _known[source["salt"]] = _chosen()
-        return source
+        return source, _derived(source, _known[source["salt"]])
     if way == "file" and given:
         path = Path(given).expanduser().absolute()
         _make_file(path)
-        return {"how": way, "path": str(path)}
+        return {"how": way, "path": str(path)}, _of_file(path)
     if way == "keyring" and not given:
-        entry = secrets.token_hex(8)
+        entry, key = secrets.token_hex(8), secrets.token_bytes(KEY_BYTES)
         with _keyring() as ring:
-            ring.set_password(SERVICE, entry, secrets.token_hex(KEY_BYTES))
-        return {"how": way, "entry": entry}
+            ring.set_password(SERVICE, entry, key.hex())
+        return {"how": way, "entry": entry}, key
     raise UserError(f"There is no way '{how}' to keep a key", suggest(how, WAYS))
 
 
@@ -55,27 +57,34 @@ def check(source: dict[str, Any]) -> None:
         raise ValueError("the passphrase would take too long")
 
 
-def obtain(source: dict[str, Any]) -> bytes:
-    """The key, 32 bytes. Raises UserError where it is not to be had."""
+def obtain(source: dict[str, Any]) -> Iterator[bytes]:
+    """Keys that may be it, 32 bytes each, the likeliest first. Raises UserError where none is to be had."""
     if source["how"] == "passphrase":
-        salt = source["salt"]
-        said = _known.get(salt) or os.environ.get(PASSPHRASE) or _typed("Passphrase: ")
-        _known[salt] = said
-        cost = {name: source[name] for name in COST}
-        room = 128 * cost["r"] * (cost["n"] + cost["p"] + 2) + (1 << 20)
-        return hashlib.scrypt(said.encode(), salt=bytes.fromhex(salt), **cost, maxmem=room, dklen=KEY_BYTES)
+        said = _known.get(source["salt"]) or os.environ.get(PASSPHRASE) or _typed("Passphrase: ")
+        _known[source["salt"]] = said
+        yield _derived(source, said)
+        return
     if source["how"] == "file":
-        return _of_file(Path(os.environ.get(KEY_FILE) or source["path"]))
+        named, usual = os.environ.get(KEY_FILE), Path(source["path"])
+        yield _of_file(Path(named) if named else usual)
+        if named and usual.is_file():  # the variable may be there for another folder
+            yield _of_file(usual)
+        return
     with _keyring() as ring:
         found = ring.get_password(SERVICE, source["entry"])
     if found is None:
         raise UserError("The system's keyring does not hold this key", remedy(source))
-    return bytes.fromhex(found)
+    yield bytes.fromhex(found)
 
 
 def forget(source: dict[str, Any]) -> None:
     """A passphrase that was wrong is not taken again."""
     _known.pop(source.get("salt", ""), None)
+
+
+def is_passphrase_of(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Whether the passphrase that was just chosen for ``new`` is the one that just opened ``old``."""
+    return _known.get(old["salt"]) == _known[new["salt"]]
 
 
 def remedy(source: dict[str, Any]) -> str:
@@ -87,8 +96,14 @@ def remedy(source: dict[str, Any]) -> str:
     }[source["how"]]
 
 
+def _derived(source: dict[str, Any], said: str) -> bytes:
+    cost = {name: source[name] for name in COST}
+    room = 128 * cost["r"] * (cost["n"] + cost["p"] + 2) + (1 << 20)
+    return hashlib.scrypt(said.encode(), salt=bytes.fromhex(source["salt"]), **cost, maxmem=room, dklen=KEY_BYTES)
+
+
 def _chosen() -> str:
-    said = os.environ.get(PASSPHRASE)
+    said = os.environ.get(NEW_PASSPHRASE) or os.environ.get(PASSPHRASE)
     if said is None:
         said = _typed("New passphrase: ")
         if _typed("The same again: ") != said:

@@ -9,6 +9,7 @@ Use: ``create(folder, "passphrase")``; ``key_of(folder)``; ``change(folder, "fil
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from functools import cache
@@ -36,49 +37,65 @@ def create(folder: Path, how: str) -> None:
 
     Raises UserError for another word, a key that cannot be had, or a package that is missing.
     """
-    source = keys.new(how)
-    _write(folder, source, keys.obtain(source), secrets.token_bytes(KEY_BYTES))
+    _write(folder, *keys.new(how), secrets.token_bytes(KEY_BYTES))
 
 
 def create_like(folder: Path, other: Path) -> None:
     """Lock a folder with a new key, in the way of ``other``, whose key must be at hand."""
-    source = _read(other)["key"]
-    _write(folder, source, keys.obtain(source), secrets.token_bytes(KEY_BYTES))
+    text = _text(other)
+    _, wrapping = _opened(str(other), text)  # the one that opens it, not another that is at hand
+    _write(folder, _parsed(other, text)["key"], wrapping, secrets.token_bytes(KEY_BYTES))
 
 
 def change(folder: Path, how: str) -> None:
-    """The same key of the folder, wrapped by another one: what is sealed stays as it is."""
-    own = key_of(folder)
-    source = keys.new(how)
-    _write(folder, source, keys.obtain(source), own)
+    """The same key of the folder, wrapped by another one: what is sealed stays as it is.
+
+    Raises UserError as ``create`` and ``key_of`` do, and where the new passphrase or file is the old one.
+    """
+    text = _text(folder)
+    own, wrapping = _opened(str(folder), text)
+    source, new = keys.new(how)
+    if _same(_parsed(folder, text)["key"], wrapping, source, new):
+        raise UserError(
+            f"'{folder}' has this key already",
+            f"name another file; a new passphrase is asked for, or stands in {keys.NEW_PASSPHRASE}",
+        )
+    _write(folder, source, new, own)
 
 
 def key_of(folder: Path) -> bytes:
     """The key of a locked folder. Raises UserError where it cannot be had or does not fit."""
-    try:
-        text = (folder / FILE).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"'{folder / FILE}' cannot be read: {error.strerror}", "copy the whole folder again") from None
-    return _opened(str(folder), text)
+    return _opened(str(folder), _text(folder))[0]
 
 
 @cache  # scrypt takes a third of a second, and a person is asked but once
-def _opened(folder: str, text: str) -> bytes:
+def _opened(folder: str, text: str) -> tuple[bytes, bytes]:
+    """The folder's key, and the one that it was wrapped by."""
+    said = _parsed(Path(folder), text)
+    cipher(bytes(KEY_BYTES))  # a missing package is told before a passphrase is asked for
     from cryptography.exceptions import InvalidTag
 
-    said = _parsed(Path(folder), text)
-    wrapping = cipher(keys.obtain(said["key"]))
     wrapped = bytes.fromhex(said["wrapped"])
+    for wrapping in keys.obtain(said["key"]):
+        with contextlib.suppress(InvalidTag):
+            return cipher(wrapping).decrypt(wrapped[:NONCE], wrapped[NONCE:], _told(said["key"])), wrapping
+    keys.forget(said["key"])
+    raise UserError(f"The key does not open '{folder}'", keys.remedy(said["key"]))
+
+
+def _same(old: dict[str, Any], wrapping: bytes, source: dict[str, Any], new: bytes) -> bool:
+    """Whether a new key is the old one: the same passphrase under another salt, or the same file."""
+    if old["how"] == source["how"] == "passphrase":
+        return keys.is_passphrase_of(old, source)
+    return wrapping == new
+
+
+def _text(folder: Path) -> str:
     try:
-        found: bytes = wrapping.decrypt(wrapped[:NONCE], wrapped[NONCE:], _told(said["key"]))
-    except InvalidTag:
-        keys.forget(said["key"])
-        raise UserError(f"The key does not open '{folder}'", keys.remedy(said["key"])) from None
-    return found
-
-
-def _read(folder: Path) -> dict[str, Any]:
-    return _parsed(folder, (folder / FILE).read_text(encoding="utf-8"))
+        return (folder / FILE).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        words = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UserError(f"'{folder / FILE}' cannot be read: {words}", "copy the whole folder again") from None
 
 
 def _parsed(folder: Path, text: str) -> dict[str, Any]:

@@ -96,10 +96,10 @@ def test_prepared_texts_are_kept_beside_the_pictures_and_made_anew_when_damaged(
 
 
 def test_a_folder_that_takes_no_files_does_not_stop_a_training(dataset, monkeypatch):
-    def refuse(path):
+    def refuse(path, data):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(conditions, "new_file", refuse)
+    monkeypatch.setattr(conditions.vault, "write_atomic", refuse)
     assert conditions.Asked(dataset, text()).rows(np.arange(3)).any()
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,7 @@ __all__ = ["one_thread"]  # used by pytest
 pytest.importorskip("cryptography", reason="the extra 'vault' is not installed")
 pytestmark = pytest.mark.skipif(not folders.MEMORY.is_dir(), reason="no folder in memory here")
 PHRASE = "a quiet hill above the sea"
+TINY_VAE = [f"method.{net}.{key}" for net in ("encoder", "decoder") for key in ("width=8", "max_width=16")]
 TEXT, NAME = "the house of my grandmother in the snow", "grandmother-0.png"
 
 
@@ -80,7 +84,7 @@ def test_nothing_plain_stands_on_the_disk_and_in_a_plain_dataset_it_does(picture
     sealed = made(pictures, tmp_path / "sealed")
     train(tmp_path / "sealed", tmp_path / "run", "64", None, "condition=text")
     cpu = Device(torch.device("cpu"), "fp32")
-    evaluate(tmp_path / "run", sealed, Bundle.load(tmp_path / "run"), cpu, count=32, features="domain")
+    evaluate(tmp_path / "run", sealed, Bundle.load(tmp_path / "run"), cpu, count=32, features="pixels")
     page = (tmp_path / "run" / "report" / "report.html").read_text()
     assert "dataset is encrypted" in page
     assert "held-out picture" not in page.replace("held-out pictures", "").replace("Held-out pictures", "")
@@ -92,6 +96,37 @@ def test_nothing_plain_stands_on_the_disk_and_in_a_plain_dataset_it_does(picture
     np.testing.assert_array_equal(np.asarray(sealed.images), plain.images)
     np.testing.assert_array_equal(sealed.labels, plain.labels)
     assert sealed.records == plain.records
+
+
+def test_preparing_leaves_nothing_in_folders_for_temporary_files(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    assert len(made(pictures, tmp_path / "sealed")) == 60
+
+
+def test_pages_of_an_encrypted_dataset_say_no_class_and_show_no_reconstruction(pictures: Path, tmp_path: Path) -> None:
+    for number in range(60):
+        own = tmp_path / "source" / ("annabel" if number % 2 else "bertrand")
+        own.mkdir(parents=True, exist_ok=True)
+        shutil.copy(pictures / f"grandmother-{number}.png", own)
+    for name, how in (("plain", ""), ("sealed", "passphrase")):
+        dataset = made(tmp_path / "source", tmp_path / name, how)
+        changes = ["budget={images: 32}", "method=vae", PIXELS, *LOOP, *TINY_VAE]
+        command.train(str(tmp_path / name), tmp_path / f"run-{name}", "16", changes, say=lambda _: None)
+        bundle, cpu = Bundle.load(tmp_path / f"run-{name}"), Device(torch.device("cpu"), "fp32")
+        found = evaluate(tmp_path / f"run-{name}", dataset, bundle, cpu, count=32, features="pixels")
+        assert found.facts["classes"] == ("annabel, bertrand" if name == "plain" else "2")
+    texts = {
+        name: "".join(path.read_text() for path in sorted((tmp_path / f"run-{name}").glob("report/report.*")))
+        for name in ("plain", "sealed")
+    }
+    shown = ["annabel", "for one held-out picture", "In and out again"]
+    assert all(words in texts["plain"] for words in shown)
+    assert not any(words in texts["sealed"] for words in shown)
+    assert "class 1" in texts["sealed"]
+    for path in (tmp_path / "run-sealed").rglob("*"):
+        assert not path.is_file() or b"annabel" not in path.read_bytes(), path
 
 
 def test_a_run_on_an_encrypted_dataset_is_encrypted_and_learns_the_same(pictures: Path, tmp_path: Path) -> None:
@@ -259,6 +294,53 @@ def test_what_stands_is_encrypted_gets_another_key_and_is_plain_again(
     opens()
     if what == "run":
         train(tmp_path / "dataset", folder, "96")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_kill_at_any_step_of_encrypting_leaves_the_whole_folder(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(pictures, tmp_path / "plain", "")
+    wanted = np.array(Dataset.open(tmp_path / "plain").images)
+    room = tmp_path / "room"
+    target = room / "scans"
+    for last in range(1, 100):
+        shutil.rmtree(room, ignore_errors=True)
+        shutil.copytree(tmp_path / "plain", target)
+        if (child := os.fork()) == 0:
+            killed_at(last)
+            encrypt(target, "passphrase")
+            os._exit(0)
+        if os.waitpid(child, 0)[1] == 0:
+            break
+        if not (target / vault.FILE).is_file():
+            encrypt(target, "passphrase")
+        else:  # all was done but for the old folder, which goes
+            with pytest.raises(UserError, match="this key already"):
+                encrypt(target, "passphrase")
+        np.testing.assert_array_equal(np.asarray(Dataset.open(target).images), wanted)
+        assert [path.name for path in room.iterdir()] == ["scans"], f"killed at step {last}"
+        assert told(room, wanted[7].tobytes()) == set()
+    assert last > 10
+    assert vault.is_sealed(target / "images.npy")
+
+
+def killed_at(last: int) -> None:
+    """From here on this process is killed at the ``last`` call that changes what is on the disk for good."""
+    seen = 0
+
+    def counted(call: Callable[..., Any]) -> Callable[..., Any]:
+        def made_or_killed(*given: Any, **named: Any) -> Any:
+            nonlocal seen
+            seen += 1
+            if seen == last:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*given, **named)
+
+        return made_or_killed
+
+    for module, name in ((os, "rename"), (os, "replace"), (os, "fsync"), (shutil, "rmtree"), (Path, "unlink")):
+        setattr(module, name, counted(getattr(module, name)))
 
 
 def test_a_changed_folder_is_not_rewritten(pictures: Path, tmp_path: Path) -> None:

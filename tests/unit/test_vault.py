@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import multiprocessing
 import os
 import pickle
 import stat
 import sys
 import threading
+import warnings
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,8 +79,7 @@ def test_every_flipped_bit_is_refused(folder: Path) -> None:
     vault.write_synced(folder / "a", data)
     stored = bytearray((folder / "a").read_bytes())
     chance = np.random.default_rng(0)
-    header = range(len(sealed.MAGIC), sealed.HEADER.size)  # without its magic it is no sealed file, see below
-    places = [*header, *chance.integers(sealed.HEADER.size, len(stored), 300).tolist()]
+    places = [*range(sealed.HEADER.size), *chance.integers(sealed.HEADER.size, len(stored), 300).tolist()]
     for place in places:
         changed = bytearray(stored)
         changed[place] ^= 1 << int(chance.integers(8))
@@ -128,6 +131,16 @@ def test_a_sealed_file_without_its_lock_says_so(folder: Path, tmp_path: Path) ->
     (tmp_path / "a").write_bytes((folder / "a").read_bytes())
     with pytest.raises(ValueError, match=r"lock\.json"):
         vault.read_bytes(tmp_path / "a")
+
+
+def test_a_plain_file_in_a_locked_folder_is_not_believed(folder: Path) -> None:
+    np.save(folder / "images.npy", np.zeros((3, 2), np.uint8))
+    for read in (vault.read_bytes, vault.array, vault.sha256_file):
+        with pytest.raises(ValueError, match="is not encrypted, and its folder is"):
+            read(folder / "images.npy")
+    assert vault.read_bytes(folder / "images.npy", mixed=True).startswith(b"\x93NUMPY")
+    with pytest.raises(FileNotFoundError):
+        vault.read_bytes(folder / "labels.npy")
 
 
 def test_what_is_written_below_a_locked_folder_is_sealed_and_beside_it_is_not(folder: Path, tmp_path: Path) -> None:
@@ -182,6 +195,25 @@ def test_threads_read_one_array_at_once(folder: Path) -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def row_of(array: Any, row: int) -> bytes:
+    """For other processes: what they find there."""
+    found: bytes = array[row].tobytes()
+    return found
+
+
+@pytest.mark.parametrize("start", multiprocessing.get_all_start_methods()[:2])
+def test_other_processes_read_the_array_that_they_are_handed(folder: Path, start: str) -> None:
+    buffer = io.BytesIO()
+    wanted = np.random.default_rng(0).integers(0, 256, (40, 64, 64, 3), np.uint8)
+    np.save(buffer, wanted)
+    vault.write_synced(folder / "images.npy", buffer.getvalue())
+    context = multiprocessing.get_context(start)
+    with warnings.catch_warnings(), ProcessPoolExecutor(2, mp_context=context) as pool:
+        warnings.simplefilter("ignore", DeprecationWarning)  # other tests may have left a thread
+        found = list(pool.map(row_of, [vault.array(folder / "images.npy")] * 2, [3, 39]))
+    assert found == [wanted[3].tobytes(), wanted[39].tobytes()]
 
 
 def test_a_wrong_passphrase_opens_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,6 +307,49 @@ def test_another_key_opens_the_same_files_and_the_old_one_no_more(
     assert vault.read_bytes(folder / "a") == b"secret"
     assert (folder / "a").read_bytes() == stored
     assert "salt" not in (folder / lock.FILE).read_text()
+
+
+def test_a_new_passphrase_is_another_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = vault.key_of(folder)
+    with pytest.raises(UserError, match="this key already"):  # the variable still holds the old one
+        lock.change(folder, "passphrase")
+    monkeypatch.setenv(keys.NEW_PASSPHRASE, "a loud valley below")
+    lock.change(folder, "passphrase")
+    monkeypatch.delenv(keys.NEW_PASSPHRASE)
+    forgotten()
+    with pytest.raises(UserError, match="does not open"):
+        vault.key_of(folder)
+    monkeypatch.setenv(keys.PASSPHRASE, "a loud valley below")
+    assert vault.key_of(folder) == own
+
+
+def test_a_new_key_file_is_the_one_that_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new, locked = tmp_path / "old.key", tmp_path / "new.key", tmp_path / "locked"
+    locked.mkdir()
+    lock.create(locked, f"file={old}")
+    own = vault.key_of(locked)
+    monkeypatch.setenv(keys.KEY_FILE, str(old))
+    with pytest.raises(UserError, match="this key already"):
+        lock.change(locked, f"file={old}")
+    lock.change(locked, f"file={new}")
+    forgotten()
+    assert vault.key_of(locked) == own  # the variable names the old one, and the lock the new one
+    forgotten()
+    new.unlink()
+    with pytest.raises(UserError, match="does not open"):
+        vault.key_of(locked)
+
+
+def test_a_folder_like_another_has_the_key_that_opens_that_one(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    forgotten()
+    monkeypatch.setenv(keys.PASSPHRASE, PHRASE + "!")
+    with pytest.raises(UserError, match="does not open"):
+        lock.create_like(other, folder)
+    assert not (other / lock.FILE).exists()
 
 
 def test_a_kill_while_the_key_changes_leaves_one_that_opens(

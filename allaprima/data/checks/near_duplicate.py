@@ -13,6 +13,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import IO
 
 import numpy as np
@@ -40,7 +41,10 @@ def among(prints: Prints, limits: Limits) -> dict[int, tuple[int, str]]:
     if len(prints.places) < 2:
         return {}
     found: list[tuple[int, int]] = []
-    with tempfile.TemporaryFile() as file:
+    # beside the pictures, where there was room for more than these, and which is no disk where they are to be encrypted
+    stored = getattr(prints.stored, "filename", None)
+    beside = None if stored is None else Path(stored).parent
+    with tempfile.TemporaryFile(dir=beside) as file:
         copies = _Copies(prints, file)
         for i, j in candidates(prints.hashes):
             copies.make(i, j)

@@ -43,8 +43,9 @@ def _row(material: Material, place: int, name: str) -> str:
             facts.append(f"kernel distance {number(mmd2(real, fake))}{floor}")
         facts += _seen(material, wanted)
     small = "".join(f"<small>{escape(fact)}</small>" for fact in facts)
-    shown = wall(material.painter.sample(8, material.seed, label=name), f"{name}, sample", "strip")
-    return f'<div class="class"><div class="word">{escape(name)}{small}</div>{shown}</div>\n'
+    said = material.called(name)
+    shown = wall(material.painter.sample(8, material.seed, label=name), f"{said}, sample", "strip")
+    return f'<div class="class"><div class="word">{escape(said)}{small}</div>{shown}</div>\n'
 
 
 def _seen(material: Material, wanted: int) -> list[str]:

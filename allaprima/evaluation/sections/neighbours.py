@@ -16,7 +16,8 @@ from allaprima.evaluation.small import small_pictures
 PLACE = 50
 NUM_PAIRS = 8
 WITHHELD = (
-    "The pictures are left out, here and elsewhere on this page: their dataset is encrypted, and the page is not."
+    "Pictures, texts and the names of classes are left out, here and elsewhere on this page: their dataset is encrypted, and "
+    "the page is not."
 )
 PLAINLY = {
     COPIES: "<strong>It copies.</strong> More samples all but repeat a training picture than held-out pictures do.",

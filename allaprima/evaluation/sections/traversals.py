@@ -40,12 +40,15 @@ def _of_autoencoder(material: Material) -> str:
     kl = kl_by_dimension(pictures)
     chosen = kl.argsort(descending=True)[:NUM_DIRECTIONS].tolist()
     units = torch.eye(len(kl))[chosen]
+    start, label = pictures.mean[0], pictures.labels[0]
+    others = "as the encoder put them for one held-out picture"
+    if material.withheld:  # the middle of such a strip is that picture, a little blurred
+        label = material.wishes(1)[0]
+        start, others = painter.latents(1, material.seed, asked=label[None])[0], "as they are of one sample"
     words = (
         f"The {len(chosen)} of {len(kl)} latent dimensions that carry most, by their KL to the prior averaged over held-out "
-        f"pictures, each moved from {-REACH:g} to {REACH:g} while the others stay as the encoder put them for one held-out "
-        "picture."
+        f"pictures, each moved from {-REACH:g} to {REACH:g} while the others stay {others}."
     )
-    start, label = pictures.mean[0], pictures.labels[0]
     # the moved dimension itself is set, not shifted: the strip shows the same places of the prior for each
     rows = [_strip(painter, start * (1 - unit), unit, label) for unit in units]
     names = [(f"dimension {place}", f"{number(float(kl[place]))} nats") for place in chosen]
@@ -84,4 +87,4 @@ def _which(material: Material, label: torch.Tensor) -> str:
     if label.dim():  # no class, but what a text or a sound was made into
         return " What is asked stays the same throughout."
     classes = material.painter.classes
-    return f" The class is “{escape(classes[int(label)])}” throughout." if classes else ""
+    return f" The class is “{escape(material.called(classes[int(label)]))}” throughout." if classes else ""

@@ -19,6 +19,7 @@ from allaprima.vault.folders import in_memory
 CONVERSION = 2  # to be raised with each change of what the graph computes
 KEPT = 64  # files
 ROOM = 256 << 20  # bytes, for a file that is to lie on no disk
+INSTEAD = "take --engine torch, or free some memory"
 
 
 @contextlib.contextmanager
@@ -32,7 +33,7 @@ def converted(bundle: Bundle, kind: str = "fp32", make: Callable[[Path], None] |
     weights = bundle.description.weights
     locked = bundle.folder is not None and locked_by(bundle.folder) is not None
     if weights is None or not weights.sha256 or locked:
-        with in_memory(ROOM) if locked else tempfile.TemporaryDirectory(prefix="allaprima-") as folder:
+        with in_memory(ROOM, INSTEAD) if locked else tempfile.TemporaryDirectory(prefix="allaprima-") as folder:
             path = Path(folder) / "generator.onnx"
             make(path)
             yield path
