@@ -98,9 +98,10 @@ def _planned(
     result = Forgotten(named, dict(zip(going.places.tolist(), zip(names, splits, strict=True), strict=True)), runs)
     result.source = dataset.manifest.source
     result.seers = [(seer, seer.held(going.places)) for seer in found.seers]
-    result.unfinished, result.copies, result.folds, result.reports = (
+    result.unfinished, result.copies, result.unread, result.folds, result.reports = (
         found.unfinished,
         found.copies,
+        found.unread,
         found.folds,
         found.reports,
     )

@@ -37,6 +37,7 @@ class Forgotten:
     seers: list[tuple[Seer, int | None]] = field(default_factory=list)
     unfinished: list[Path] = field(default_factory=list)
     copies: list[Path] = field(default_factory=list)
+    unread: list[Path] = field(default_factory=list)
     folds: list[Path] = field(default_factory=list)
     reports: list[Path] = field(default_factory=list)
     purged: bool = False
@@ -75,6 +76,8 @@ class Forgotten:
             yield from _few([f"  {name}" for name in self.twins])
         for folder in self.copies:
             yield f"'{folder}' is a dataset with the same pictures: forget them there too"
+        for folder in self.unread:
+            yield f"'{folder}' is encrypted and its key is not here: whether it is of these pictures cannot be told"
         for folder in self.folds:
             yield f"deleted: '{folder}', a fold, whose files were those of the old dataset"
         for folder in self.unfinished:

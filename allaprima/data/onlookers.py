@@ -54,12 +54,15 @@ class Seer:
 
 @dataclass
 class Found:
-    """All onlookers below some folders. ``copies`` are other datasets with the same pictures."""
+    """All onlookers below some folders. ``copies`` are other datasets with the same pictures; ``unread``: encrypted bundles and
+    datasets whose key is not at hand.
+    """
 
     seers: list[Seer] = field(default_factory=list)
     reports: list[Path] = field(default_factory=list)
     folds: list[Path] = field(default_factory=list)
     copies: list[Path] = field(default_factory=list)
+    unread: list[Path] = field(default_factory=list)
     unfinished: list[Path] = field(default_factory=list)  # cross-validations and searches: they cannot go on
 
 
@@ -68,7 +71,12 @@ def look(roots: Iterable[Path], own: Path, manifest: Manifest, earlier: Iterable
     known, found = {manifest.fingerprint, *earlier}, Found()
     bundles: list[Seer] = []
     for path in sorted({marker for root in roots for marker in _markers(root)}):
-        values, folder = _json(path), path.parent
+        folder = path.parent
+        try:
+            values = _json(path)
+        except UserError:  # its key is not at hand
+            found.unread += [] if path.name == "bundle.json" and (folder.parent / "run.json").is_file() else [folder]
+            continue
         if path.name == "run.json" and (seer := _run(folder, values, manifest, known, splits)):
             found.seers.append(seer)
         elif path.name == "bundle.json" and (seer := _bundle(folder, values, known, splits)):
@@ -107,8 +115,10 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _run(folder: Path, values: dict[str, Any], manifest: Manifest, known: set[str], splits: np.ndarray) -> Seer | None:
-    made = _json(folder / "bundle" / "bundle.json").get("provenance") or {}
-    private = bool(made.get("privacy"))
+    private = False
+    with contextlib.suppress(UserError):  # without its key nothing is known of its generator, and that it saw them is
+        made = _json(folder / "bundle" / "bundle.json").get("provenance") or {}
+        private = bool(made.get("privacy"))
     if values.get("fingerprint") in known:
         return Seer(folder, splits, private=private)
     fold = folder.with_name("dataset")  # a fold has a fingerprint of its own
@@ -117,7 +127,7 @@ def _run(folder: Path, values: dict[str, Any], manifest: Manifest, known: set[st
         return None
     try:
         own = vault.array(fold / "splits.npy")[:]
-    except (OSError, ValueError):
+    except (OSError, ValueError, UserError):
         own = None
     return Seer(folder, own if own is not None and own.shape == (manifest.count,) else None, private=private)
 

@@ -284,6 +284,15 @@ def test_the_command_audits_a_run_and_writes_the_same_twice(gan: Path, squares: 
     assert str(squares.parent) not in json.dumps(found)
 
 
+def test_of_an_encrypted_dataset_canaries_are_numbered(gan: Path, squares: Path, tmp_path: Path) -> None:
+    pytest.importorskip("cryptography", reason="the extra 'vault' is not installed")
+    shutil.copytree(squares, tmp_path / "sealed")
+    encrypt(tmp_path / "sealed", f"file={tmp_path / 'a.key'}")
+    found = audited(gan, tmp_path / "sealed", canaries=["0.png"], out=tmp_path / "audit")
+    assert {canary.name for canary in found.canaries} == {"canary 1"}
+    assert not any("0.png" in path.read_text(encoding="utf-8") for path in (tmp_path / "audit").iterdir())
+
+
 def test_a_vae_is_attacked_by_its_reconstruction_error_too(squares: Path, tmp_path: Path) -> None:
     found = audited(trained(tmp_path / "vae", squares, TINY_VAE), squares)
     assert [attack.name for attack in found.attacks if attack.outside][-1] == "reconstruction error"

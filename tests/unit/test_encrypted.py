@@ -20,12 +20,13 @@ from allaprima import vault
 from allaprima.bundle.bundle import Bundle
 from allaprima.core.device import Device
 from allaprima.core.errors import UserError
+from allaprima.core.files import write_json
 from allaprima.data.dataset import Dataset, is_dataset
 from allaprima.data.forget import forget
 from allaprima.data.prepare import PrepareConfig, prepare
 from allaprima.evaluation.evaluate import evaluate
 from allaprima.privacy.locking import encrypt
-from allaprima.training import checkpoint, command
+from allaprima.training import checkpoint, command, folds
 from allaprima.vault import folders, keys, lock
 from tests.unit._runs import LOOP, PIXELS, TINY_GAN, one_thread
 
@@ -222,6 +223,34 @@ def test_a_picture_is_forgotten_and_the_dataset_has_another_key(pictures: Path, 
     assert name not in [record["name"] for record in after.records]
     assert vault.key_of(tmp_path / "sealed") != key
     assert all(vault.is_sealed(p) for p in (tmp_path / "sealed").rglob("*") if p.is_file() and p.name != vault.FILE)
+
+
+def test_forgetting_tells_what_cannot_be_read_and_knows_the_folds_that_can(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = made(pictures, tmp_path / "sealed")
+    fold = tmp_path / "runs" / "crossed" / "folds" / "1"
+    told_by = {"format": "allaprima-crossval", "dataset_fingerprint": dataset.manifest.fingerprint}
+    (tmp_path / "runs" / "crossed").mkdir(parents=True)
+    write_json(tmp_path / "runs" / "crossed" / "settings.json", told_by)
+    splits = folds.fold_splits(dataset, 2, seed=0)[0]
+    own = folds.write_fold(dataset, splits, fold / "dataset")
+    train(fold / "dataset", fold / "run", "32")
+    with monkeypatch.context() as patched:  # of somebody else
+        patched.setenv(keys.PASSPHRASE, PHRASE + "!")
+        lock_of_another = tmp_path / "runs" / "another"
+        made(pictures, lock_of_another, validation=0.2)
+        train(lock_of_another, tmp_path / "runs" / "theirs", "32")
+        shutil.copytree(tmp_path / "runs" / "theirs" / "bundle", tmp_path / "runs" / "bundle")
+        shutil.copy(tmp_path / "runs" / "theirs" / vault.FILE, tmp_path / "runs" / "bundle")
+    lock._opened.cache_clear()
+    keys._known.clear()
+    row = int(own.indices("train")[0])
+    result = forget(tmp_path / "sealed", [f"#{row}"], runs=tmp_path / "runs")
+    assert [(seer.folder, held) for seer, held in result.seers] == [(fold / "run", 1)]
+    assert result.folds == [fold / "dataset"]
+    assert sorted(path.name for path in result.unread) == ["another", "bundle"]
+    assert "its key is not here" in result.text()
 
 
 def test_prepare_lets_no_protection_be_lost(pictures: Path, tmp_path: Path) -> None:

@@ -66,7 +66,10 @@ export function mount({ store, notice }) {
       }
       morph?.end();
     } catch (error) {
-      if (error.name !== 'AbortError') notice(`The photo could not be found: ${error.message}`, 'bad');
+      if (error.name !== 'AbortError') {
+        notice(`The photo could not be found: ${error.message}`, 'bad');
+        shown.hidden = true;
+      }
       said.textContent = '';
     } finally {
       if (leave === mine) leave = null;

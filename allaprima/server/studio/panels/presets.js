@@ -47,7 +47,10 @@ export function mount({ store, model, paint, notice }) {
     if (!images.has(preset)) {
       const image = h('img', { alt: '' });
       images.set(preset, image);
-      paint(preset.state, SIDE).then((blob) => { image.src = URL.createObjectURL(blob); }, () => {});
+      paint(preset.state, SIDE).then((blob) => {
+        image.onload = () => URL.revokeObjectURL(image.src);
+        image.src = URL.createObjectURL(blob);
+      }, () => {});
     }
     return images.get(preset);
   }

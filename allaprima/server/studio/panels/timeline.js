@@ -56,7 +56,9 @@ export function mount(studio) {
     panel.open = true;
     show();
     try {
-      key.image.src = URL.createObjectURL(await paint(key.point, 80));
+      const picture = await paint(key.point, 80);
+      key.image.onload = () => URL.revokeObjectURL(key.image.src);
+      key.image.src = URL.createObjectURL(picture);
     } catch (error) {
       notice(`The key could not be painted: ${error.message}`, 'bad');
     }
