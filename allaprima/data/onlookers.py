@@ -75,7 +75,8 @@ def look(roots: Iterable[Path], own: Path, manifest: Manifest, earlier: Iterable
         try:
             values = _json(path)
         except UserError:  # its key is not at hand
-            found.unread += [] if path.name == "bundle.json" and (folder.parent / "run.json").is_file() else [folder]
+            of_a_run = path.name == "bundle.json" and (folder.parent / "run.json").is_file()
+            found.unread += [] if of_a_run or folder in found.unread else [folder]
             continue
         if path.name == "run.json" and (seer := _run(folder, values, manifest, known, splits)):
             found.seers.append(seer)

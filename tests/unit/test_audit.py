@@ -28,6 +28,7 @@ from allaprima.privacy import membership, sides
 from allaprima.privacy.audit import audit, audit_folder
 from allaprima.privacy.blackbox import VIEWS, Controls, control, copies
 from allaprima.privacy.findings import NEVER_EXPORTED, NO_PROOF, Attack, Audit
+from allaprima.privacy.locking import encrypt
 from allaprima.privacy.membership import Told, exposure, rank_among, tell_apart
 from allaprima.privacy.nets import discriminator_scores
 from allaprima.privacy.sides import comparable_splits, draw_sides, see_stored
@@ -288,9 +289,12 @@ def test_of_an_encrypted_dataset_canaries_are_numbered(gan: Path, squares: Path,
     pytest.importorskip("cryptography", reason="the extra 'vault' is not installed")
     shutil.copytree(squares, tmp_path / "sealed")
     encrypt(tmp_path / "sealed", f"file={tmp_path / 'a.key'}")
-    found = audited(gan, tmp_path / "sealed", canaries=["0.png"], out=tmp_path / "audit")
+    shutil.copytree(gan, tmp_path / "run", ignore=lambda where, names: ["audit"])
+    found = audited(tmp_path / "run", tmp_path / "sealed", canaries=["0.png"])
     assert {canary.name for canary in found.canaries} == {"canary 1"}
-    assert not any("0.png" in path.read_text(encoding="utf-8") for path in (tmp_path / "audit").iterdir())
+    written = [path.read_text(encoding="utf-8") for path in (tmp_path / "run" / "audit").glob("audit.*")]
+    assert ["canary 1" in text for text in written] == [True, True]
+    assert not any("0.png" in text for text in written)
 
 
 def test_a_vae_is_attacked_by_its_reconstruction_error_too(squares: Path, tmp_path: Path) -> None:

@@ -238,9 +238,9 @@ def test_forgetting_tells_what_cannot_be_read_and_knows_the_folds_that_can(
     train(fold / "dataset", fold / "run", "32")
     with monkeypatch.context() as patched:  # of somebody else
         patched.setenv(keys.PASSPHRASE, PHRASE + "!")
-        lock_of_another = tmp_path / "runs" / "another"
-        made(pictures, lock_of_another, validation=0.2)
-        train(lock_of_another, tmp_path / "runs" / "theirs", "32")
+        another = tmp_path / "runs" / "another"
+        made(pictures, another, validation=0.2)
+        train(another, tmp_path / "runs" / "theirs", "32")
         shutil.copytree(tmp_path / "runs" / "theirs" / "bundle", tmp_path / "runs" / "bundle")
         shutil.copy(tmp_path / "runs" / "theirs" / vault.FILE, tmp_path / "runs" / "bundle")
     lock._opened.cache_clear()

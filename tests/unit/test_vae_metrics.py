@@ -304,6 +304,7 @@ class Planted:
 def planted_material(dataset: Dataset) -> Material:
     places = dataset.indices("test")
     fields = {"painter": Planted(dataset), "dataset": dataset, "real_places": places, "seed": 0}
+    fields |= {"withheld": False, "called": lambda name: name}
     return SimpleNamespace(**fields)  # type: ignore[return-value]
 
 
