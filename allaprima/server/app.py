@@ -113,10 +113,14 @@ async def _alive(
         if access.log is not None:
             stack.callback(access.log.close)
             access.log.say(event="start")
-            stack.callback(access.log.say, event="stop")
+            stack.callback(_said_last, access.log)
         app.state.ready = True
         yield
         app.state.ready = False
+
+
+def _said_last(log: Log) -> None:
+    log.say(event="stop", lost=log.lost)
 
 
 def _answer(

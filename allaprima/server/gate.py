@@ -33,6 +33,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] in OWED and (wait := self._access.wait(visit_of(scope))):
+            visit_of(scope).route = scope["path"]  # one of OWED
             seconds = math.ceil(wait)
             await _refuse(scope["path"], send, TOO_MUCH, f"try again in {seconds} s", seconds)
             return

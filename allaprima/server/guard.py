@@ -24,7 +24,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from allaprima.core.errors import UserError
-from allaprima.server.access import NOBODY, SCOPE, Access, Visit
+from allaprima.server.access import NOBODY, REFUSED, SCOPE, Access, Visit
 from allaprima.server.failures import failure
 from allaprima.server.tokens import Tokens
 
@@ -203,7 +203,9 @@ class Guard:
         headers = Headers(scope=scope)
         refused = judge(self.rules, scope["path"], headers)
         if refused is None and self.rules.asks_for_one:
-            visit.name = whose(self.rules, headers) or NOBODY
+            self._named(visit, whose(self.rules, headers) or NOBODY)
+        elif refused is not None and refused.status == 401:
+            visit.event = REFUSED
         if scope["type"] == "websocket":
             if refused:
                 visit.status = refused.status
@@ -215,10 +217,15 @@ class Guard:
         if refused is None:
             await _limited(self.app, scope, receive, answer)
         elif refused.status == 401 and (name := self._token_in_query(scope)) is not None:
-            visit.name = name
+            visit.event = None
+            self._named(visit, name)
             await self._let_in(scope, answer, name)
         else:
             await _refuse(answer, refused, scope["path"])
+
+    def _named(self, visit: Visit, name: str) -> None:
+        grant = self.access.grant(name)
+        visit.name, visit.sha256 = name, None if grant is None else grant.sha256
 
     def _token_in_query(self, scope: Scope) -> str | None:
         """Whose. Only on the page itself, so that a token never sits in the address of anything that is linked or fetched."""

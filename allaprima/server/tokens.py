@@ -28,7 +28,7 @@ from pydantic import Field, ValidationError
 
 from allaprima.core.config import Config
 from allaprima.core.errors import UserError
-from allaprima.core.files import write_atomic
+from allaprima.core.files import as_json, write_atomic
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -67,7 +67,7 @@ def new(path: Path, name: str, **limits: object) -> str:
     if not path.exists():
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
     mode = path.stat().st_mode & 0o777
-    write_atomic(path, yaml.safe_dump(values, sort_keys=False))
+    write_atomic(path, as_json(values) if path.suffix == ".json" else yaml.safe_dump(values, sort_keys=False))
     os.chmod(path, mode & 0o600)
     return token
 

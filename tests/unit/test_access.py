@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -157,6 +159,60 @@ def test_a_token_that_is_taken_away_or_over_ends_at_once(tmp_path: Path, opened:
     assert client.get("/api/model", headers=bearer(other)).status_code == 401
 
 
+def test_a_token_made_anew_ends_the_sockets_and_streams_of_the_old_one(tmp_path: Path, opened: Opened) -> None:
+    path = tmp_path / "tokens.yaml"
+    old = new(path, "wall")
+    client = opened()
+    with client.websocket_connect("ws://127.0.0.1/ws", headers=bearer(old)) as socket:
+        socket.receive_json()
+        changed = threading.Timer(0.3, new, (path, "wall"))
+        changed.start()
+        # it would take a quarter of a minute, but for the token
+        streamed = client.get("/api/stream.mjpeg?fps=20&frames=300", headers=bearer(old))
+        changed.join()
+        with pytest.raises(WebSocketDisconnect) as caught:
+            socket.receive_json()
+    assert caught.value.code == 1008
+    assert streamed.status_code == 200
+    assert streamed.content.count(b"image/jpeg") < 200
+
+
+def test_a_client_that_does_not_read_keeps_no_other_socket_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "CLOSING_SECONDS", 0.05)
+    path = tmp_path / "tokens.yaml"
+    new(path, "wall")
+    closed = []
+
+    class Socket:
+        def __init__(self, reads: bool) -> None:
+            self.scope, self._reads = {access.SCOPE: access.Visit("wall", "0" * 64)}, reads
+
+        async def close(self, code: int, reason: str) -> None:
+            if not self._reads:
+                await asyncio.Event().wait()
+            closed.append(code)
+
+    async def swept() -> None:
+        here = access.Access(Tokens(path))
+        with here.opened(Socket(False)), here.opened(Socket(True)):  # type: ignore[arg-type]
+            sweeping = asyncio.create_task(here.sweep())
+            await asyncio.sleep(0.5)
+            sweeping.cancel()
+
+    asyncio.run(swept())
+    assert set(closed) == {1008}
+
+
+def test_tokens_in_json_stay_json(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.json"
+    first = new(path, "wall", expires="2999-01-31")
+    new(path, "shop")
+    assert set(json.loads(path.read_text())) == {"wall", "shop"}
+    assert Tokens(path).name_of(first) == "wall"
+
+
 def test_who_had_enough_pictures_waits_and_others_do_not(tmp_path: Path, opened: Opened) -> None:
     slow = new(tmp_path / "tokens.yaml", "slow", pictures_a_minute=12)  # ten seconds' worth at once: two
     quick = new(tmp_path / "tokens.yaml", "quick")
@@ -173,6 +229,9 @@ def test_who_had_enough_pictures_waits_and_others_do_not(tmp_path: Path, opened:
     assert several.status_code == 200
     refused = client.post("/v1/images/generations", json={"prompt": "", "n": 1}, headers=bearer(slow))
     assert refused.json()["error"]["type"] == "rate_limit_error"
+    told = [(line["route"], line["status"]) for line in lines(tmp_path, 8) if line.get("event") == "limit reached"]
+    assert told.count(("/api/frame", 429)) == 2
+    assert ("/v1/images/generations", 429) in told
 
 
 def test_several_pictures_in_one_request_are_owed(tmp_path: Path, opened: Opened) -> None:
@@ -237,6 +296,7 @@ def test_the_log_says_who_asked_for_how_much_and_nothing_else(tmp_path: Path, op
     client.post("/v1/images/generations", json={"prompt": f"a {secret}", "n": 2, "seed": 90210}, headers=headers)
     client.get(f"/{secret}/{secret}?{secret}={secret}", headers=headers)
     client.get(f"/v1/models/{secret}", headers=headers)
+    client.request(secret.upper(), "/api/model", headers=headers)
     client.get("/api/model", headers=bearer(f"{secret}-token"))
     client.get("/api/model", headers={**headers, "host": f"{secret}.example"})
     client.get(f"/?token={token}")
@@ -244,14 +304,25 @@ def test_the_log_says_who_asked_for_how_much_and_nothing_else(tmp_path: Path, op
         socket.receive_json()
         socket.send_json(STATE)
         socket.receive_bytes()
-    found = lines(tmp_path, 10)
+    found = lines(tmp_path, 11)
     text = (tmp_path / "log" / "access.jsonl").read_text()
-    for forbidden in (secret, token, token[:12], "203.0.113", "90210", "testclient", "127.0.0.1", "cat"):
+    for forbidden in (
+        secret,
+        secret.upper(),
+        token,
+        token[:12],
+        "203.0.113",
+        "90210",
+        "testclient",
+        "127.0.0.1",
+        "cat",
+    ):
         assert forbidden not in text, forbidden
     assert found[0]["event"] == "start"
     visits = found[1:]
     keys = {"time", "token", "route", "method", "status", "pictures", "ms", "bytes"}
-    assert all(set(visit) == keys for visit in visits)
+    assert all(set(visit) - {"event"} == keys for visit in visits)
+    assert [visit.get("event") for visit in visits] == [None] * 6 + ["token refused"] + [None] * 3
     told = [(one["token"], one["route"], one["method"], one["status"], one["pictures"]) for one in visits]
     assert told == [
         ("wall", "/api/frame", "POST", 404, 0),
@@ -259,6 +330,7 @@ def test_the_log_says_who_asked_for_how_much_and_nothing_else(tmp_path: Path, op
         ("wall", "/v1/images/generations", "POST", 200, 2),
         ("wall", "-", "GET", 404, 0),
         ("wall", "/v1/models/{name}", "GET", 404, 0),
+        ("wall", "/api/model", "-", 405, 0),
         ("-", "-", "GET", 401, 0),
         ("-", "-", "GET", 421, 0),
         ("wall", "-", "GET", 303, 0),
@@ -308,6 +380,42 @@ def test_a_full_disk_is_said_once_and_nobody_waits(
         log.say(number=number)
     log.close()
     assert capfd.readouterr().err.count("cannot be written") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is always full")
+def test_a_disk_that_is_full_to_the_end_does_not_fail_the_end(capfd: pytest.CaptureFixture[str]) -> None:
+    log = Log(Path("/dev/full"))
+    for number in range(20_000):
+        log.say(number=number)
+    log.close()
+    assert capfd.readouterr().err.count("No space left") == 1
+
+
+def test_a_disk_that_hangs_does_not_hold_the_end_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "LAST_LINES_SECONDS", 0.1)
+    monkeypatch.setattr(access, "MOST_WAITING", 10)
+    log, go_on = Log(tmp_path / "access.jsonl"), threading.Event()
+    monkeypatch.setattr(log._handler.stream, "write", lambda _: go_on.wait(20), raising=False)
+    for number in range(50):
+        log.say(number=number)
+    assert log.lost >= 38
+    ending = threading.Thread(target=log._listener.stop)
+    ending.start()
+    ending.join(5)
+    assert not ending.is_alive()
+    go_on.set()
+    assert log._listener._thread is not None
+    log._listener._thread.join(5)
+    log.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are POSIX")
+def test_a_log_that_others_could_read_is_its_owners_from_now_on(tmp_path: Path) -> None:
+    path = tmp_path / "access.jsonl"
+    path.write_text("")
+    path.chmod(0o644)
+    Log(path).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_log_that_cannot_be_written_is_told_at_the_start(tmp_path: Path) -> None:

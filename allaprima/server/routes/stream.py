@@ -14,7 +14,7 @@ from allaprima.core.errors import UserError
 from allaprima.runtime.encoding import encode_jpeg
 from allaprima.runtime.pacing import BusyError
 from allaprima.runtime.session import LONGEST_TEXT, SEEDS, State
-from allaprima.server.access import count
+from allaprima.server.access import count, holds
 from allaprima.server.context import Studio, studio_of
 
 router = APIRouter()
@@ -48,6 +48,8 @@ async def stream(
         for place in range(frames):
             if wait := count(request):
                 await asyncio.sleep(wait)
+            if not holds(request):
+                return  # the token was taken away
             data = encode_jpeg(picture)
             head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
             yield head.encode() + data + b"\r\n"
