@@ -36,7 +36,11 @@ def train(
         typer.Option("--from", help="A run or bundle to fine-tune: its nets and weights are the beginning."),
     ] = None,
     keep: Annotated[
-        str | None, typer.Option(help="How long to keep the run, such as 90d or 6m; then: allaprima forget --expired")
+        str | None,
+        typer.Option(
+            help="How long to keep the run, such as 90d or 6m; then: allaprima forget --expired; none for no end"
+            " [default: as the dataset]"
+        ),
     ] = None,
     encrypt: Annotated[
         str | None,

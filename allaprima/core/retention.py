@@ -21,6 +21,7 @@ from allaprima.core.files import write_json
 DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 MOST_DAYS = 365 * 100
 RUN = "run.json"
+FOR_EVER = "none"
 _told: set[str] = set()
 
 
@@ -36,6 +37,11 @@ class Kept:
         """From today on for a span such as ``90d``."""
         today = today or today_utc()
         return cls(today.isoformat(), (today + datetime.timedelta(days=days(span))).isoformat())
+
+    @classmethod
+    def with_(cls, until: str) -> Kept:
+        """From today on, to the end of another thing's last day."""
+        return cls(today_utc().isoformat(), until)
 
 
 def today_utc() -> datetime.date:

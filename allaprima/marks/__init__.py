@@ -12,6 +12,8 @@ there when asked for: ``pixels = watermarked(pixels)`` before they are encoded (
 from __future__ import annotations
 
 import os
+import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +49,20 @@ def watermarked(pixels: np.ndarray) -> np.ndarray:
         return pixels
     from allaprima.marks import watermark
 
+    _told_if_small(pixels.shape[:2], watermark.SMALLEST)
     return watermark.embedded(pixels)
+
+
+@cache
+def _told_if_small(size: tuple[int, int], smallest: int) -> None:
+    height, width = size
+    if height * width < smallest**2:
+        print(
+            f"allaprima: pictures of {width} × {height} are too small for a watermark that can be found again; from {smallest} px"
+            " on it can. The other marks are in them",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def marked(data: bytes, media_type: str, sign: bool = True) -> bytes:

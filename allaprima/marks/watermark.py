@@ -16,6 +16,7 @@ from functools import cache
 import numpy as np
 
 TILE = 64
+SMALLEST = 128  # px a side from which on it is found again in most pictures (benchmarks/watermark.py)
 LOWEST, HIGHEST = 0.05, 0.30  # cycles a pixel: below it would be seen, above JPEG takes it away
 STRENGTH = 0.8  # grey levels of 255 where nothing hides it
 MOST = 3.0  # times that, where much does

@@ -39,6 +39,12 @@ def encrypt(folder: Path, how: str, whole: bool = False) -> str:
     secret = _secrets_of(folder)
     locked = (folder / vault.FILE).is_file()
     if how == NOTHING and not locked:
+        around = vault.locked_by(folder)
+        if around is not None:
+            raise UserError(
+                f"'{folder}' is encrypted with '{around}', which it is a part of",
+                f"run: allaprima encrypt {around} {NOTHING}",
+            )
         return f"'{folder}' is not encrypted"
     with claim_folder(folder):
         if locked and how != NOTHING and not whole:

@@ -33,6 +33,11 @@ from allaprima.core.files import as_json, write_atomic
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 SECONDS_BETWEEN_LOOKS = 1.0
 BYTES = 32
+REMEDIES = {
+    "--pictures-a-minute": "give a number above 0",
+    "--sockets": "give a whole number, 0 or more",
+    "--expires": "give the last day as 2027-01-31",
+}
 
 
 class Grant(Config):
@@ -61,7 +66,10 @@ def new(path: Path, name: str, **limits: object) -> str:
     try:
         standing[name] = Grant.model_validate({"sha256": _hash(token), **limits})
     except ValidationError as error:
-        raise UserError(f"These limits cannot be: {error.errors()[0]['msg']}", "give numbers above 0") from None
+        option = "--" + str(error.errors()[0]["loc"][0]).replace("_", "-")
+        raise UserError(
+            f"{option} '{limits.get(str(error.errors()[0]['loc'][0]))}' cannot be", REMEDIES[option]
+        ) from None
     values = {key: grant.model_dump(mode="json", exclude_none=True) for key, grant in sorted(standing.items())}
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():

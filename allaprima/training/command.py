@@ -12,7 +12,7 @@ from allaprima import vault
 from allaprima.core.config import load, to_yaml, validate
 from allaprima.core.errors import UserError
 from allaprima.core.files import claim_folder
-from allaprima.core.retention import Kept, stamp
+from allaprima.core.retention import FOR_EVER, Kept, stamp
 from allaprima.data.dataset import Dataset, is_dataset
 from allaprima.methods import METHODS
 from allaprima.training import planner, transfer
@@ -127,14 +127,14 @@ def train(
     Processes that ``torchrun`` has started learn it together (training.distributed). A budget in minutes counts from
     ``began`` on, a moment of ``time.monotonic`` (by default now), and without the time in which a source is prepared. Raises
     UserError before anything is written when something does not fit. ``live``: the pictures must have so many pixels to a side.
-    ``keep``: how long the run is to be kept, such as ``90d``. ``encrypt``: how the key of a new run is kept (training.run.lock).
+    ``keep``: how long the run is to be kept, such as ``90d``, or ``none`` for no end; by default a new
+    run ends with its dataset. ``encrypt``: how the key of a new run is kept (training.run.lock).
     """
     began = time.monotonic() if began is None else began
-    kept = Kept.for_span(keep) if keep is not None else None
     with joined() as group:
         if not group.leads:
             return follow(group)
-        return _lead(source, folder, size, changes, say, recipe, begin_from, group, began, live, kept, encrypt)
+        return _lead(source, folder, size, changes, say, recipe, begin_from, group, began, live, keep, encrypt)
 
 
 def _lead(
@@ -148,9 +148,10 @@ def _lead(
     group: Group,
     began: float,
     live: int | None,
-    kept: Kept | None,
+    keep: str | None,
     encrypt: str | None,
 ) -> Outcome:
+    kept = Kept.for_span(keep) if keep not in (None, FOR_EVER) else None  # what cannot be read is told first
     standing, origin, start = runs.exists(folder), None, None
     if begin_from is not None:
         if standing:
@@ -174,6 +175,9 @@ def _lead(
     with claim_folder(folder):  # nothing is written into a run that another process holds
         if not standing:
             runs.lock(folder, dataset, encrypt, begin_from)
+            if keep is None and dataset.manifest.kept_until is not None:
+                kept = Kept.with_(dataset.manifest.kept_until)
+                say(f"to be kept until {kept.until} (UTC), as '{source}'; --keep says otherwise")
         if start is not None:
             transfer.write(folder, start)
             for line in start.said:

@@ -9,6 +9,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def new(how: str) -> tuple[dict[str, Any], bytes]:
     if way == "file" and given:
         path = Path(given).expanduser().absolute()
         _make_file(path)
-        return {"how": way, "path": str(path)}, _of_file(path)
+        return {"how": way, "path": str(path)}, _of_file(path, "name a file that is not there yet: a key is made in it")
     if way == "keyring" and not given:
         entry, key = secrets.token_hex(8), secrets.token_bytes(KEY_BYTES)
         with _keyring() as ring:
@@ -103,11 +104,7 @@ def _derived(source: dict[str, Any], said: str) -> bytes:
 
 
 def _chosen() -> str:
-    said = os.environ.get(NEW_PASSPHRASE) or os.environ.get(PASSPHRASE)
-    if said is None:
-        said = _typed("New passphrase: ")
-        if _typed("The same again: ") != said:
-            raise UserError("The two passphrases differ", "give the command again")
+    said = os.environ.get(NEW_PASSPHRASE) or os.environ.get(PASSPHRASE) or _typed_twice()
     if len(said) < SHORTEST:
         raise UserError(
             f"A passphrase of {len(said)} characters is soon guessed", f"take {SHORTEST} or more: some words"
@@ -115,9 +112,17 @@ def _chosen() -> str:
     return said
 
 
-def _typed(question: str) -> str:
+@cache  # a source's dataset and the run on it are locked by one
+def _typed_twice() -> str:
+    said = _typed("New passphrase: ", ", or take a key file: file=PATH")
+    if _typed("The same again: ") != said:
+        raise UserError("The two passphrases differ", "give the command again")
+    return said
+
+
+def _typed(question: str, otherwise: str = "") -> str:
     if not sys.stdin.isatty():
-        raise UserError("A passphrase is needed, and nobody can be asked", f"set {PASSPHRASE}, or lock with a file")
+        raise UserError("A passphrase is needed, and nobody can be asked", f"set {PASSPHRASE}{otherwise}")
     return getpass.getpass(question)
 
 
@@ -131,8 +136,8 @@ def _make_file(path: Path) -> None:
             os.fsync(file.fileno())
 
 
-def _of_file(path: Path) -> bytes:
-    help_ = remedy({"how": "file", "path": str(path)})
+def _of_file(path: Path, help_: str | None = None) -> bytes:
+    help_ = help_ or remedy({"how": "file", "path": str(path)})
     try:
         key = bytes.fromhex(path.read_text(encoding="ascii").strip())
     except OSError as error:

@@ -103,9 +103,14 @@ def test_a_file_of_other_things_is_refused_in_plain_words(tmp_path: Path, text: 
 
 
 def test_limits_that_cannot_be_are_refused(tmp_path: Path) -> None:
-    for limits in ({"pictures_a_minute": 0}, {"sockets": -1}, {"expires": "soon"}):
-        with pytest.raises(UserError, match="cannot be"):
+    for limits, option, remedy in (
+        ({"pictures_a_minute": 0}, "--pictures-a-minute '0'", "above 0"),
+        ({"sockets": -1}, "--sockets '-1'", "whole number"),
+        ({"expires": "soon"}, "--expires 'soon'", "2027-01-31"),
+    ):
+        with pytest.raises(UserError, match=f"{option} cannot be") as caught:
             new(tmp_path / "tokens.yaml", "wall", **limits)
+        assert remedy in caught.value.remedy
 
 
 def test_beyond_this_machine_named_tokens_will_do(tmp_path: Path) -> None:

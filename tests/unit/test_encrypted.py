@@ -253,6 +253,36 @@ def test_forgetting_tells_what_cannot_be_read_and_knows_the_folds_that_can(
     assert "its key is not here" in result.text()
 
 
+def test_a_new_passphrase_for_a_source_and_its_run_is_asked_for_once(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def typed(question: str) -> str:
+        asked.append(question)
+        return PHRASE
+
+    monkeypatch.delenv(keys.PASSPHRASE)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr(keys.getpass, "getpass", typed)
+    monkeypatch.chdir(tmp_path)
+    keys._typed_twice.cache_clear()
+    train(pictures, tmp_path / "run", encrypt="passphrase")
+    keys._typed_twice.cache_clear()
+    assert asked == ["New passphrase: ", "The same again: "]
+    assert (tmp_path / "run" / vault.FILE).is_file()
+
+
+def test_a_part_of_an_encrypted_run_is_not_made_plain_by_itself(pictures: Path, tmp_path: Path) -> None:
+    made(pictures, tmp_path / "d")
+    train(tmp_path / "d", tmp_path / "run")
+    with pytest.raises(UserError, match="which it is a part of") as caught:
+        encrypt(tmp_path / "run" / "bundle", "none")
+    assert f"encrypt {tmp_path / 'run'} none" in caught.value.remedy
+    encrypt(tmp_path / "run", "none")
+    assert not vault.is_sealed(next((tmp_path / "run" / "bundle").glob("*.safetensors")))
+
+
 def test_prepare_lets_no_protection_be_lost(pictures: Path, tmp_path: Path) -> None:
     made(pictures, tmp_path / "sealed")
     assert len(made(pictures, tmp_path / "sealed")) == 60  # stands already

@@ -158,6 +158,21 @@ def test_train_writes_the_date_and_the_run_says_when_it_is_past(
     assert not retention.is_due(json.loads((folder / "run.json").read_text())["kept_until"])
 
 
+@pytest.mark.parametrize(("keep", "until"), [([], NEXT), (["--keep", "none"], None), (["--keep", "1d"], NEXT)])
+def test_a_run_ends_with_its_dataset_unless_another_end_is_named(
+    tmp_path: Path, tiny_dataset: Path, keep: list[str], until: datetime.date | None
+) -> None:
+    shutil.copytree(tiny_dataset, tmp_path / "d")
+    dated(tmp_path / "d" / "manifest.json", NEXT)
+    changes = [word for setting in (*TINY_GAN, *LOOP, PIXELS) for word in ("--set", setting)]
+    arguments = ["train", str(tmp_path / "d"), str(tmp_path / "run"), "--images", "32", *changes, *keep]
+    shown = CliRunner().invoke(build(), arguments)
+    assert shown.exit_code == 0, shown.output
+    values = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert values.get("kept_until") == (None if until is None else str(until))
+    assert (f"to be kept until {NEXT}" in shown.output) == (not keep)
+
+
 def test_a_wrong_span_is_told_before_a_run_is_begun(tmp_path: Path, tiny_dataset: Path) -> None:
     shown = CliRunner().invoke(build(), ["train", str(tiny_dataset), str(tmp_path / "run"), "--keep", "soon"])
     assert isinstance(shown.exception, UserError)

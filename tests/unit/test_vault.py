@@ -245,6 +245,14 @@ def test_short_passphrases_and_unknown_ways_are_refused(tmp_path: Path, monkeypa
     assert not (tmp_path / lock.FILE).exists()
 
 
+def test_another_file_is_not_taken_for_a_new_key(tmp_path: Path) -> None:
+    (tmp_path / "cat.png").write_bytes(b"\x89PNG")
+    with pytest.raises(UserError, match="no key file") as caught:
+        lock.create(tmp_path, f"file={tmp_path / 'cat.png'}")
+    assert "not there yet" in caught.value.remedy
+    assert (tmp_path / "cat.png").read_bytes() == b"\x89PNG"
+
+
 def test_a_key_file_is_made_for_its_owner_alone_and_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = tmp_path / "keys" / "cats.key"
     lock.create(tmp_path, f"file={key}")

@@ -70,6 +70,18 @@ def test_it_is_there_when_asked_for_and_never_without_the_other_marks(
     assert np.array_equal(marks.watermarked(pictures[0]), pictures[0])
 
 
+def test_who_asks_for_one_in_small_pictures_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(marks.WATERMARK, "1")
+    marks._told_if_small.cache_clear()
+    for side in (32, 32, 128):
+        marks.watermarked(np.zeros((side, side, 3), np.uint8))
+    said = capsys.readouterr().err
+    assert said.count("too small for a watermark") == 1
+    assert "32 × 32" in said
+
+
 def test_every_way_out_has_it(pictures: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(marks.WATERMARK, "1")
     picture, alpha = pictures[0], np.dstack([pictures[1], np.full((256, 256), 255, np.uint8)])
