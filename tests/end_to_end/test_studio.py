@@ -157,8 +157,11 @@ def test_dragging_the_pad_paints_new_pictures_and_undo_goes_back(page: Any) -> N
 
 
 def test_a_flick_drifts_on_until_it_is_stopped(page: Any) -> None:
-    drag(page, steps=12, pause_ms=0)
     drifting = page.get_by_role("button", name="Drift")
+    for _ in range(5):  # a machine that is busy elsewhere lets go late, and what rests before it is let go is no flick
+        drag(page, steps=12, pause_ms=0)
+        if drifting.get_attribute("aria-pressed") == "true":
+            break
     assert drifting.get_attribute("aria-pressed") == "true"
     seen = {pixels(page)}
     for _ in range(4):
