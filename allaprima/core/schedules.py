@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Progress = TypeVar("Progress", float, "torch.Tensor")
 
+HELD, FALLING = 200_000, 0.4  # images; share of a plan
+
 
 def cosine(start: float, end: float, progress: Progress) -> Progress:
     """Half a cosine from ``start`` at 0 to ``end`` at 1 (Loshchilov, Hutter 2017)."""
@@ -32,6 +34,16 @@ def linear(start: float, end: float, progress: Progress) -> Progress:
 def constant(start: float, end: float, progress: float) -> float:
     """``start`` throughout."""
     return start
+
+
+def settling(start: float, end: float, progress: float, total: float) -> float:
+    """``start``, then half a cosine to ``end`` over what a plan has beyond ``HELD`` images, at most over ``FALLING`` of it.
+
+    Held and then let fall as in Zhai et al. 2022 ("Scaling vision transformers"); a plan of ``total`` images that has no more
+    than ``HELD`` keeps ``start`` throughout.
+    """
+    falling = min(FALLING, 1 - HELD / total) if total > HELD else 0.0
+    return cosine(start, end, (progress - 1 + falling) / falling) if falling else start
 
 
 def warm_cosine(peak: float, progress: float, warm: float) -> float:

@@ -32,7 +32,7 @@ from allaprima.methods._adversary import Config as AdversaryConfig
 from allaprima.methods._perceptual import Perceptual, PerceptualConfig
 from allaprima.models.generators import GENERATORS
 
-CONSTANT_UP_TO = 32  # pixels: above, the demonstration lost half of its coverage by it
+HELD_UP_TO = 32  # pixels: above, the demonstration lost half of its coverage by it
 VARIED = 0.25  # of the batch
 
 
@@ -56,11 +56,12 @@ class Config(AdversaryConfig, PerceptualConfig):
     """
 
     # β1 = 0 as in R3GAN: momentum lags behind an opponent that moves. In minutes, many steps count for more than quiet ones.
-    # Nets that circle each other are averaged over their circles (``training.ema``); a step that falls would stop them
-    # somewhere on the way. Above 32 px it falls all the same: see ``recommended_for``.
-    recommended: ClassVar[dict[str, float]] = {
+    # Nets that circle each other are averaged over their circles (``training.ema``), so the step is held; but after some
+    # hundred thousand images they come no nearer unless it falls (``LOG.md``). Above 32 px: see ``recommended_for``.
+    recommended: ClassVar[dict[str, Any]] = {
         "lr": 1e-3,
-        "lr_end": 1.0,
+        "lr_end": 0.02,
+        "schedule": "settling",
         "beta1": 0.0,
         "beta2": 0.99,
         "batch_size": 32,
@@ -84,9 +85,9 @@ class Config(AdversaryConfig, PerceptualConfig):
     begin_small: float = Field(0.0, ge=0, lt=1)
     enlarging: float = Field(0.0, ge=0)
 
-    def recommended_for(self, shape: Shape) -> dict[str, float]:
-        """Larger pictures do better with a step that falls (``LOG.md``)."""
-        return {"lr_end": 0.1} if min(shape.spatial) > CONSTANT_UP_TO else {}
+    def recommended_for(self, shape: Shape) -> dict[str, Any]:
+        """Larger pictures do better with a step that falls from the beginning (``LOG.md``)."""
+        return {"lr_end": 0.1, "schedule": "cosine"} if min(shape.spatial) > HELD_UP_TO else {}
 
     def build(self, shape: Shape, condition: Component) -> Gan:
         return Gan(self, shape, condition)

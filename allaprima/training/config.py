@@ -44,6 +44,7 @@ class TrainingConfig(Plannable):
     and a part with less than one sample for the gradient penalty takes one.
 
     Optimiser: ``lr`` goes to ``lr_end`` × ``lr`` over the run by ``schedule``, after a warm-up over ``warm_up_images``;
+    ``settling`` holds it for the first 200,000 images and three fifths of the run (core.schedules);
     ``beta1`` is SGD's momentum too, ``beta2`` RMSprop's smoothing; ``clip`` is the largest norm of a phase's gradient.
     ``auto`` takes what the method recommends, or what the planner finds for the budget (``training.planner``): the latter
     chooses ``batch_size``, ``warm_up_images``, ``ticks`` and ``checkpoint_seconds`` unless they are given.
@@ -66,7 +67,7 @@ class TrainingConfig(Plannable):
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
     lr: Annotated[float, Field(gt=0)] | Auto = "auto"
     lr_end: Annotated[float, Field(ge=0)] | Auto = "auto"
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    schedule: Literal["auto", "cosine", "linear", "constant", "settling"] = "auto"
     warm_up_images: int = Field(4_000, ge=0)
     beta1: Annotated[float, Field(ge=0, lt=1)] | Auto = "auto"
     beta2: Annotated[float, Field(ge=0, lt=1)] | Auto = "auto"
@@ -88,9 +89,10 @@ class TrainingConfig(Plannable):
     cuda_graphs: bool = True
 
 
-RECOMMENDED = {
+RECOMMENDED: dict[str, Any] = {
     "lr": 1e-3,
     "lr_end": 0.1,
+    "schedule": "cosine",
     "beta1": 0.9,
     "beta2": 0.999,
     "ema_half_life": 0.03,
@@ -126,5 +128,9 @@ class RunConfig(Config):
         recommended = RECOMMENDED | getattr(self.method, "recommended", {})
         if shape is not None and hasattr(self.method, "recommended_for"):
             recommended |= self.method.recommended_for(shape)
+        if self.training.lr_end != "auto":
+            recommended["schedule"] = RECOMMENDED[
+                "schedule"
+            ]  # who says where the step is to end means it at any length
         chosen = {key: value for key, value in recommended.items() if getattr(self.training, key) == "auto"}
         return self.model_copy(update={"training": self.training.model_copy(update=chosen)})

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from allaprima.core.schedules import SCHEDULES
+from allaprima.core.schedules import SCHEDULES, settling
 from allaprima.training.config import TrainingConfig
 
 EPSILON = 1e-8
@@ -52,7 +52,11 @@ def never_waits(optimizer: torch.optim.Optimizer) -> bool:
 def learning_rate(config: TrainingConfig, progress: float, num_images_seen: int) -> float:
     """The rate at a moment of the run: warm-up by images, then the schedule."""
     lr = number(config.lr)
-    rate = SCHEDULES[config.schedule](lr, lr * number(config.lr_end), progress)
+    end = lr * number(config.lr_end)
+    if config.schedule == "settling":
+        rate = settling(lr, end, progress, num_images_seen / progress if progress else 0.0)
+    else:
+        rate = SCHEDULES[config.schedule](lr, end, progress)
     if num_images_seen < config.warm_up_images:
         rate *= (num_images_seen + 1) / config.warm_up_images
     return rate

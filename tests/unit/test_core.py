@@ -14,7 +14,7 @@ from allaprima.core import progress as progress_module
 from allaprima.core.device import PRECISIONS, Device
 from allaprima.core.errors import UserError
 from allaprima.core.progress import progress
-from allaprima.core.schedules import SCHEDULES
+from allaprima.core.schedules import HELD, SCHEDULES, settling
 
 
 def test_progress_ends_with_a_line_that_has_the_counts(capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,6 +65,16 @@ def test_an_error_passes_through_the_progress() -> None:
 def test_a_schedule_stays_between_its_ends(name: str, moment: float, start: float, end: float) -> None:
     value = SCHEDULES[name](start, end, moment)
     assert min(start, end) - 1e-9 <= value <= max(start, end) + 1e-9
+
+
+def test_a_settling_step_is_held_in_short_plans_and_falls_at_the_end_of_long_ones() -> None:
+    for total in (1, HELD // 2, HELD):
+        assert {settling(1, 0.02, moment / 10, total) for moment in range(11)} == {1}
+    for total, begins in ((1.25 * HELD, 0.8), (10 * HELD, 0.6)):
+        assert settling(1, 0.02, begins - 0.01, total) == 1
+        assert 0.45 < settling(1, 0.02, (1 + begins) / 2, total) < 0.55
+        assert settling(1, 0.02, 1, total) == pytest.approx(0.02)
+    assert settling(1, 0.02, 0, 0) == 1  # before the first image nobody knows how many there will be
 
 
 @pytest.mark.parametrize("name", sorted(SCHEDULES))

@@ -12,6 +12,7 @@ from allaprima.core.config import load
 from allaprima.domains import Shape
 from allaprima.training.config import RunConfig
 from allaprima.training.ema import Ema
+from allaprima.training.optimizers import learning_rate
 
 
 def remembered(share: float, batch_size: int, changed: int, images: int) -> float:
@@ -52,12 +53,23 @@ def test_statistics_are_copied_and_the_averages_learn_nothing() -> None:
 @pytest.mark.parametrize(
     ("changes", "side", "expected"),
     [
-        ([], 32, (0.1, 1.0)),
-        ([], 64, (0.1, 0.1)),
-        (["method=vae"], 64, (0.03, 0.1)),
-        (["training.ema_half_life=0.05", "training.lr_end=0.2"], 64, (0.05, 0.2)),
+        ([], 32, (0.1, 0.02, "settling")),
+        ([], 64, (0.1, 0.1, "cosine")),
+        (["method=vae"], 64, (0.03, 0.1, "cosine")),
+        (["training.ema_half_life=0.05", "training.lr_end=0.2"], 64, (0.05, 0.2, "cosine")),
+        (["training.lr_end=0.2"], 32, (0.1, 0.2, "cosine")),
+        (["training.lr_end=0.2", "training.schedule=linear"], 32, (0.1, 0.2, "linear")),
     ],
 )
-def test_what_auto_comes_to(changes: list[str], side: int, expected: tuple[float, float]) -> None:
+def test_what_auto_comes_to(changes: list[str], side: int, expected: tuple[float, float, str]) -> None:
     training = load(RunConfig, {}, changes).with_recommended(Shape(3, (side, side))).training
-    assert (training.ema_half_life, training.lr_end) == expected
+    assert (training.ema_half_life, training.lr_end, training.schedule) == expected
+
+
+def test_the_step_of_small_pictures_follows_how_many_images_are_planned() -> None:
+    training = load(RunConfig, {}, []).with_recommended(Shape(3, (32, 32))).training
+    assert learning_rate(training, 0.0, 0) < 1e-3  # the warm-up
+    assert learning_rate(training, 1.0, 190_000) == 1e-3
+    assert learning_rate(training, 0.6, 900_000) == pytest.approx(1e-3)
+    assert learning_rate(training, 0.8, 1_200_000) == pytest.approx(0.51e-3)
+    assert learning_rate(training, 1.0, 1_500_000) == pytest.approx(2e-5)
