@@ -13,7 +13,7 @@ def train(
     dataset: Annotated[str, typer.Argument(help="A prepared dataset, or a source, which is then prepared first.")],
     run: Annotated[Path, typer.Argument(help="The run's folder. A run that stands there goes on where it stopped.")],
     recipe: Annotated[str | None, typer.Option(help="Settings to begin from: gan, vae, …, or a YAML file.")] = None,
-    method: Annotated[str | None, typer.Option(help="gan or vae (the default is gan).")] = None,
+    method: Annotated[str | None, typer.Option(help="gan (the default) or vae; dp_merf or dp_gan: private.")] = None,
     condition: Annotated[
         str | None, typer.Option(help="What is asked of pictures: class, text, sound, attributes, several, or none.")
     ] = None,

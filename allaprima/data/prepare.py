@@ -27,6 +27,7 @@ from allaprima.data.processes import cores, examine_all
 from allaprima.data.sources import Listing, Request
 from allaprima.data.worker import Job, Outcome
 from allaprima.vault import FILE as LOCK
+from allaprima.vault import check_place, is_kept
 from allaprima.vault.folders import filling
 
 if TYPE_CHECKING:
@@ -179,7 +180,12 @@ def _refuse_inside(source: str, target: Path) -> None:
 
 def _check_locked(target: Path, encrypt: str) -> None:
     """Raises UserError where a dataset that stands would become less protected, or is not as protected as asked."""
+    check_place(target, encrypt)
     if (target / LOCK).is_file():
+        if encrypt and not is_kept(target, encrypt):
+            raise UserError(
+                f"'{target}' stands and is locked by another key", f"run: allaprima encrypt {target} {encrypt}"
+            )
         if not encrypt:
             raise UserError(f"'{target}' is encrypted", "add --encrypt, or choose another name")
     elif encrypt and (target / "manifest.json").is_file():

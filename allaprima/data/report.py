@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from allaprima.data.sources import LeftOut
 from allaprima.data.split import SPLITS
+from allaprima.vault import is_sealed
 
 if TYPE_CHECKING:
     from allaprima.data.assembly import Selection
@@ -63,7 +64,9 @@ def _left_out(target: Path, selection: Selection) -> None:
     if not rows:
         return
     examples = {one.check: one for one in reversed(selection.left_out)}
-    say(f"left out: {sum(rows.values()):,}; every one is named in {target / 'report.json'}")
+    named = target / "report.json"
+    how = f": allaprima read {shlex.quote(str(named))}" if is_sealed(named) else ""
+    say(f"left out: {sum(rows.values()):,}; every one is named in {named}{how}")
     for check, count in rows.most_common():
         one = examples[check]
         say(f"  {count:>7,}  {check.replace('_', ' '):<15}  e.g. {_short(one.name)}: {one.reason}")

@@ -34,9 +34,10 @@ def encrypt(folder: Path, how: str, whole: bool = False) -> str:
     ``whole``: a locked folder's files are encrypted anew with a new key, as after a key has become known; without it the same
     key is only kept otherwise. Raises UserError for a folder that is none of ours, is in use, or has changed on the disk.
     """
-    folder = folder.resolve()
+    named, folder = folder, folder.resolve()
     sweep(folder)
     secret = _secrets_of(folder)
+    vault.check_place(folder, how)
     locked = (folder / vault.FILE).is_file()
     if how == NOTHING and not locked:
         around = vault.locked_by(folder)
@@ -45,17 +46,15 @@ def encrypt(folder: Path, how: str, whole: bool = False) -> str:
                 f"'{folder}' is encrypted with '{around}', which it is a part of",
                 f"run: allaprima encrypt {around} {NOTHING}",
             )
-        return f"'{folder}' is not encrypted"
+        return f"'{named}' is not encrypted"
     with claim_folder(folder):
         if locked and how != NOTHING and not whole:
             lock.change(folder, how)
-            return f"'{folder}' has another key: {_words(how)}"
+            return f"'{named}' has another key: {_words(how)}"
         _rewrite(folder, how, secret)
     if how == NOTHING:
-        return f"'{folder}' is plain"
-    return f"'{folder}' is encrypted: {_words(how)}" + (
-        "" if locked else ". What was plain is deleted, not overwritten"
-    )
+        return f"'{named}' is plain"
+    return f"'{named}' is encrypted: {_words(how)}" + ("" if locked else ". What was plain is deleted, not overwritten")
 
 
 def _secrets_of(folder: Path) -> Callable[[Path], bool]:

@@ -135,6 +135,7 @@ def lock(folder: Path, dataset: Dataset, how: str | None = None, origin: Path | 
     if how == "none" or (folder / vault.FILE).is_file():
         return
     if how is not None:
+        vault.check_place(folder, how)
         vault.create(folder, how)
         return
     for other in [dataset.folder, *([] if origin is None else [origin])]:

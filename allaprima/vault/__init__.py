@@ -17,7 +17,7 @@ import numpy as np
 
 from allaprima.core import files
 from allaprima.vault import sealed
-from allaprima.vault.lock import FILE, create, create_like, key_of, locked_by
+from allaprima.vault.lock import FILE, check_place, create, create_like, is_kept, key_of, locked_by
 from allaprima.vault.sealed import is_sealed
 
 PIECE = 1 << 20  # bytes
@@ -25,8 +25,10 @@ PIECE = 1 << 20  # bytes
 __all__ = [
     "FILE",
     "array",
+    "check_place",
     "create",
     "create_like",
+    "is_kept",
     "is_sealed",
     "key_of",
     "locked_by",

@@ -25,8 +25,8 @@ NEVER = (FILE, ".lock")
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Bytes of all files but the lock."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name not in NEVER)
 
 
 def copy(old: Path, new: Path, secret: Callable[[Path], bool], advance: Callable[[int], None]) -> None:

@@ -43,7 +43,7 @@ def new(how: str) -> tuple[dict[str, Any], bytes]:
         with _keyring() as ring:
             ring.set_password(SERVICE, entry, key.hex())
         return {"how": way, "entry": entry}, key
-    raise UserError(f"There is no way '{how}' to keep a key", suggest(how, WAYS))
+    raise UserError(f"There is no way '{how}' to keep a key", suggest(how, (*WAYS, "none")))
 
 
 def check(source: dict[str, Any]) -> None:
@@ -114,8 +114,8 @@ def _chosen() -> str:
 
 @cache  # a source's dataset and the run on it are locked by one
 def _typed_twice() -> str:
-    said = _typed("New passphrase: ", ", or take a key file: file=PATH")
-    if _typed("The same again: ") != said:
+    said = _typed(f"New passphrase ({SHORTEST} characters or more): ", ", or take a key file: file=PATH")
+    if len(said) >= SHORTEST and _typed("The same again: ") != said:  # a short one is refused by who asks
         raise UserError("The two passphrases differ", "give the command again")
     return said
 

@@ -32,6 +32,25 @@ def locked_by(folder: Path) -> Path | None:
     return next((one for one in (folder, *list(folder.absolute().parents)[:ABOVE]) if (one / FILE).is_file()), None)
 
 
+def check_place(folder: Path, how: str) -> None:
+    """Raises UserError for a key file in the very folder that it is to lock: it would go where the folder goes, or with it."""
+    way, _, given = how.partition("=")
+    if way == "file" and given and Path(given).expanduser().resolve().is_relative_to(folder.resolve()):
+        raise UserError(
+            f"The key file '{given}' would lie in the folder that it locks", "keep it elsewhere: file=keys/…"
+        )
+
+
+def is_kept(folder: Path, how: str) -> bool:
+    """Whether the key of a locked folder is kept in the way that is asked, in that file if it is one. Raises as ``key_of``."""
+    text = _text(folder)
+    said, (way, _, given) = _parsed(folder, text)["key"], how.partition("=")
+    if way != "file" or said["how"] != way:
+        return bool(said["how"] == way)
+    path = Path(given).expanduser().absolute()
+    return said["path"] == str(path) or (path.is_file() and keys.new(how)[1] == _opened(str(folder), text)[1])
+
+
 def create(folder: Path, how: str) -> None:
     """Lock a folder with a new key. ``how``: ``passphrase``, ``file=PATH`` or ``keyring``.
 

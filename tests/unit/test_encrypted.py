@@ -18,6 +18,7 @@ from PIL import Image
 
 from allaprima import vault
 from allaprima.bundle.bundle import Bundle
+from allaprima.cli.read import read
 from allaprima.core.device import Device
 from allaprima.core.errors import UserError
 from allaprima.core.files import write_json
@@ -269,7 +270,7 @@ def test_a_new_passphrase_for_a_source_and_its_run_is_asked_for_once(
     keys._typed_twice.cache_clear()
     train(pictures, tmp_path / "run", encrypt="passphrase")
     keys._typed_twice.cache_clear()
-    assert asked == ["New passphrase: ", "The same again: "]
+    assert asked == ["New passphrase (12 characters or more): ", "The same again: "]
     assert (tmp_path / "run" / vault.FILE).is_file()
 
 
@@ -281,6 +282,51 @@ def test_a_part_of_an_encrypted_run_is_not_made_plain_by_itself(pictures: Path, 
     assert f"encrypt {tmp_path / 'run'} none" in caught.value.remedy
     encrypt(tmp_path / "run", "none")
     assert not vault.is_sealed(next((tmp_path / "run" / "bundle").glob("*.safetensors")))
+
+
+@pytest.mark.parametrize("place", ["sealed/my.key", "sealed/keys/my.key"])
+def test_a_key_is_not_kept_in_the_folder_that_it_locks(pictures: Path, tmp_path: Path, place: str) -> None:
+    how = f"file={tmp_path / place}"
+    with pytest.raises(UserError, match="would lie in the folder"):
+        made(pictures, tmp_path / "sealed", how)
+    assert not (tmp_path / "sealed").exists()
+    made(pictures, tmp_path / "sealed", "")
+    with pytest.raises(UserError, match="would lie in the folder"):
+        encrypt(tmp_path / "sealed", how)
+    assert not (tmp_path / place).exists()
+    with pytest.raises(UserError, match="would lie in the folder"):
+        train(tmp_path / "sealed", tmp_path / "run", encrypt=f"file={tmp_path / 'run' / 'key'}")
+    assert len(Dataset.open(tmp_path / "sealed")) == 60
+
+
+def test_preparing_again_with_another_key_says_that_it_is_another(pictures: Path, tmp_path: Path) -> None:
+    first, moved = tmp_path / "first.key", tmp_path / "moved.key"
+    made(pictures, tmp_path / "sealed", f"file={first}")
+    shutil.copy(first, moved)
+    for same in (first, moved):
+        assert len(made(pictures, tmp_path / "sealed", f"file={same}")) == 60
+    for other in (f"file={tmp_path / 'other.key'}", "passphrase"):
+        with pytest.raises(UserError, match="locked by another key") as caught:
+            made(pictures, tmp_path / "sealed", other)
+        assert f"encrypt {tmp_path / 'sealed'} {other}" in caught.value.remedy
+    assert not (tmp_path / "other.key").exists()
+
+
+def test_one_file_of_an_encrypted_folder_can_be_read(
+    pictures: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    made(pictures, tmp_path / "sealed", min_side=8, keep_noise=False)
+    for name in ("records.jsonl", "lock.json"):
+        read(tmp_path / "sealed" / name)
+    said = capfdbinary.readouterr().out
+    assert b"grandmother-0.png" in said
+    assert b"allaprima-lock" in said
+    with pytest.raises(UserError, match="cannot be read"):
+        read(tmp_path / "nothing")
+    path = tmp_path / "sealed" / "report.json"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(UserError, match=r"report\.json"):
+        read(path)
 
 
 def test_prepare_lets_no_protection_be_lost(pictures: Path, tmp_path: Path) -> None:
