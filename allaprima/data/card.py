@@ -50,7 +50,7 @@ def _composition(manifest: Manifest) -> Iterator[tuple[str, str]]:
         "Classes",
         (f"{len(manifest.classes):,}: {shown}" + (f" and {more:,} more" if more > 0 else "")) if shown else "none",
     )
-    yield "Texts", "every picture has one" if manifest.has_text else "not for every picture"
+    yield "Texts", "every picture has one" if manifest.has_text else "none, or not for every picture"
     yield "Source", manifest.source
     yield "Fingerprint", f"`{manifest.fingerprint}`"
 

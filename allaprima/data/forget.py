@@ -16,6 +16,7 @@ import contextlib
 import difflib
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -161,7 +162,9 @@ def _places(image: str, known: dict[str, list[int]], dataset: Dataset, originals
     near = difflib.get_close_matches(image, known, n=3, cutoff=0.5)
     raise UserError(
         f"No picture of '{dataset.folder}' is named '{image}'; nothing was changed",
-        suggest(image, near) if near else f"names stand in '{dataset.folder / 'records.jsonl'}'",
+        suggest(image, near)
+        if near
+        else f"for their names: allaprima read {shlex.quote(str(dataset.folder / 'records.jsonl'))}",
     )
 
 
