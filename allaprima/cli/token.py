@@ -15,7 +15,10 @@ def token(
     sockets: Annotated[int | None, typer.Option(help="Live sessions at once, at most.")] = None,
     expires: Annotated[str | None, typer.Option(help="The last day that it holds, as 2027-01-31 (UTC).")] = None,
 ) -> None:
-    """Make a token, or another one for a name that has one. It is printed once; the file keeps its hash alone."""
+    """Make a token, or another one for a name that has one, with the limits that it had unless others are given.
+
+    It is printed once; the file keeps its hash alone.
+    """
     from allaprima.server.tokens import new
 
     typer.echo(new(file, name, pictures_a_minute=pictures_a_minute, sockets=sockets, expires=expires))

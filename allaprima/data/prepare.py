@@ -119,6 +119,7 @@ def prepare(
     source, target = str(source), Path(target)
     kind = sources.find(source)
     _refuse_inside(source, target)
+    sweep(target)  # what a kill left put aside is back before anybody asks whether something stands there
     care = precautions.begin(config)
     listing: Listing = kind.scan(source, Request(config.size, config.count, config.seed))
     if not listing.items:

@@ -36,7 +36,7 @@ BYTES = 32
 REMEDIES = {
     "--pictures-a-minute": "give a number above 0",
     "--sockets": "give a whole number, 0 or more",
-    "--expires": "give the last day as 2027-01-31",
+    "--expires": "give a day to come, such as --expires 2031-01-31",
 }
 
 
@@ -53,7 +53,8 @@ class Grant(Config):
 
 
 def new(path: Path, name: str, **limits: object) -> str:
-    """A new token for ``name``, added to the file (for its owner alone to read) or in place of its old one.
+    """A new token for ``name``, added to the file (for its owner alone to read) or in place of its old one, whose limits stay
+    unless others (not None) are given.
 
     Raises UserError for a name or limits that cannot be, and a file that is none of ours.
     """
@@ -63,13 +64,17 @@ def new(path: Path, name: str, **limits: object) -> str:
         )
     standing = _read(path) if path.exists() else {}
     token = secrets.token_urlsafe(BYTES)
+    given = {key: value for key, value in limits.items() if value is not None}
+    kept = standing[name].model_dump() if name in standing else {}
     try:
-        standing[name] = Grant.model_validate({"sha256": _hash(token), **limits})
+        standing[name] = Grant.model_validate({**kept, **given, "sha256": _hash(token)})
     except ValidationError as error:
         option = "--" + str(error.errors()[0]["loc"][0]).replace("_", "-")
         raise UserError(
             f"{option} '{limits.get(str(error.errors()[0]['loc'][0]))}' cannot be", REMEDIES[option]
         ) from None
+    if not standing[name].holds(datetime.datetime.now(datetime.UTC).date()):
+        raise UserError(f"The last day of '{name}', {standing[name].expires}, is over", REMEDIES["--expires"])
     values = {key: grant.model_dump(mode="json", exclude_none=True) for key, grant in sorted(standing.items())}
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():

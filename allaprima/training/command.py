@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -202,9 +203,12 @@ def open_or_prepare(source: str, size: str, say: Callable[[str], None], encrypt:
 
     ``source`` is text, because ``studies`` is the built-in set and ``./studies`` a folder.
     """
+    from allaprima.data.prepare import PrepareConfig, prepare, sweep
+
+    if not os.path.lexists(source):
+        sweep(Path(source))  # put aside by what was killed before its successor came
     if is_dataset(Path(source)):
         return Dataset.open(source)
-    from allaprima.data.prepare import PrepareConfig, prepare
 
     config = validate(PrepareConfig, {"size": size})
     target = Path("datasets") / f"{Path(source).stem or 'pictures'}-{'x'.join(str(side) for side in config.size)}"

@@ -106,9 +106,10 @@ def test_limits_that_cannot_be_are_refused(tmp_path: Path) -> None:
     for limits, option, remedy in (
         ({"pictures_a_minute": 0}, "--pictures-a-minute '0'", "above 0"),
         ({"sockets": -1}, "--sockets '-1'", "whole number"),
-        ({"expires": "soon"}, "--expires 'soon'", "2027-01-31"),
+        ({"expires": "soon"}, "--expires 'soon'", "2031-01-31"),
+        ({"expires": "2020-01-31"}, None, "2031-01-31"),
     ):
-        with pytest.raises(UserError, match=f"{option} cannot be") as caught:
+        with pytest.raises(UserError, match="is over" if option is None else f"{option} cannot be") as caught:
             new(tmp_path / "tokens.yaml", "wall", **limits)
         assert remedy in caught.value.remedy
 
@@ -208,6 +209,16 @@ def test_a_client_that_does_not_read_keeps_no_other_socket_open(
 
     asyncio.run(swept())
     assert set(closed) == {1008}
+
+
+def test_another_token_for_a_name_keeps_its_limits(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.yaml"
+    old = new(path, "wall", pictures_a_minute=8, sockets=1, expires="2999-01-31")
+    again = new(path, "wall", pictures_a_minute=None, sockets=3, expires=None)
+    tokens = Tokens(path)
+    assert (tokens.name_of(old), tokens.name_of(again)) == (None, "wall")
+    grant = tokens.grants()["wall"]
+    assert (grant.pictures_a_minute, grant.sockets, str(grant.expires)) == (8, 3, "2999-01-31")
 
 
 def test_tokens_in_json_stay_json(tmp_path: Path) -> None:

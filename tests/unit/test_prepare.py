@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from allaprima.core.files import sha256_file
 from allaprima.data.dataset import Dataset
 from allaprima.data.prepare import PrepareConfig, prepare
 from allaprima.data.studies.studies import study
+from allaprima.training import command
 
 SMALL = PrepareConfig(size=(32, 32))
 
@@ -227,6 +229,21 @@ def test_a_dataset_that_stands_is_used_again_and_another_is_not_replaced_unasked
         prepare(folder, tmp_path / "d", SMALL, workers=1)
     assert len(prepare(folder, tmp_path / "d", SMALL, workers=1, force=True)) == 33
     nothing_left(tmp_path, "source", "d")
+
+
+def test_a_dataset_that_a_kill_left_put_aside_is_back_before_anything_takes_its_place(folder, tmp_path):
+    first = prepare(folder, tmp_path / "d", PrepareConfig(size=(16, 16)), workers=1)
+    fingerprint = first.manifest.fingerprint
+    for then in ("prepare", "train"):
+        (tmp_path / "d").rename(tmp_path / ".d.partial-replaced")
+        shutil.copytree(tmp_path / ".d.partial-replaced", tmp_path / ".d.partial-12ab")
+        if then == "prepare":
+            with pytest.raises(UserError, match="prepared otherwise"):
+                prepare("studies", tmp_path / "d", PrepareConfig(size=(16, 16), count=40), workers=1)
+        else:
+            assert command.open_or_prepare(str(tmp_path / "d"), "16", print).manifest.fingerprint == fingerprint
+        assert Dataset.open(tmp_path / "d").manifest.fingerprint == fingerprint
+        assert not list(tmp_path.glob(".d.partial-*"))
 
 
 def test_a_folder_of_other_things_is_never_replaced(folder, tmp_path):
