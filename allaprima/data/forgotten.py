@@ -70,7 +70,7 @@ class Forgotten:
                 yield f"too few {split} pictures are left to train: prepare a larger set"
 
     def _elsewhere(self) -> Iterator[str]:
-        yield f"the source ('{self.source}') is untouched: delete them there too, or preparing it again brings them back"
+        yield f"the source ({self.source}) is untouched: delete them there too, or preparing it again brings them back"
         if self.twins:
             yield "it also held repeats of them, which were left out and would take their place:"
             yield from _few([f"  {name}" for name in self.twins])

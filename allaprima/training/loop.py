@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from allaprima.core.device import Device
 from allaprima.core.errors import UserError
@@ -130,6 +131,9 @@ def _prepare(run: Run, began: float, say: Callable[[str], None], group: Group) -
     if not resumed:
         transfer.begin(learner, run.folder)
         survey.take(run, learner)
+        if survey.is_private(run) and hasattr(learner.method, "survey"):
+            asked: Any = config.method
+            say(f"private: ε = {asked.epsilon:g}, δ = {asked.delta:g}: one noisy look at the pictures, which is over")
     if choice is not None:
         course.plan = _plan(choice, time.monotonic() - began)
         session.counted = time.monotonic()

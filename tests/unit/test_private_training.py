@@ -127,6 +127,7 @@ def test_a_run_is_surveyed_once_and_leaves_nothing_but_the_promise(tiny_dataset:
     run = create(tmp_path / "run", config(), Dataset.open(tiny_dataset))
     said: list[str] = []
     train(run, said.append)
+    assert sum("private: ε = " in line for line in said) == 1
     released = (tmp_path / "run" / survey.FILE).read_bytes()
     learner = Learner.of(open_run(tmp_path / "run"), Device(torch.device("cpu"), "fp32"))
     survey.take(run, learner)
