@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -56,21 +57,29 @@ def frames_of(data: bytes) -> list[tuple[float, np.ndarray]]:
 
 def test_what_was_played_is_recorded_at_the_times_when_it_was_seen(page: Any) -> None:
     settle(page)
+    asked, longest = (
+        time.monotonic(),
+        [],
+    )  # how long it can have been from one picture to the next, on a busy machine too
     page.keyboard.press("v")
     for _ in range(3):
         page.wait_for_timeout(300)
         before = pixels(page)
+        earlier, asked = asked, time.monotonic()
         page.keyboard.press("n")
         wait_for_other_pixels(page, before)
+        longest.append(time.monotonic() - earlier)
     settle(page)
     page.wait_for_timeout(200)
     page.keyboard.press("v")
+    rest = time.monotonic() - asked
     film = panel(page, "Film")
     told = float(re.findall(r"([\d.]+) s", film.inner_text())[0])
     frames = frames_of(saved(page, film.get_by_role("button", name="Save film").click))
     assert len(frames) == 4  # four pictures were seen
-    assert all(0.25 < later - earlier < 1.5 for (earlier, _), (later, _) in pairwise(frames))
-    assert 0.2 < told - frames[-1][0] < 1.5
+    gaps = [later - earlier for (earlier, _), (later, _) in pairwise(frames)]
+    assert all(0.25 < gap < most + 0.1 for gap, most in zip(gaps, longest, strict=True)), (gaps, longest)
+    assert 0.2 < told - frames[-1][0] < rest + 0.1
     assert len({frame.tobytes() for _, frame in frames}) == 4
 
 
