@@ -154,8 +154,9 @@ class Material:
 
     @property
     def withheld(self) -> bool:
-        """Whether a page, which is plain, may show nothing of the dataset, which is encrypted."""
-        return vault.locked_by(self.dataset.folder) is not None
+        """Whether a page, which is plain, may show nothing of the dataset: where that is encrypted, or the generator is."""
+        folders = (self.dataset.folder, getattr(self.painter, "folder", None))
+        return any(folder is not None and vault.locked_by(folder) is not None for folder in folders)
 
     def called(self, name: str) -> str:
         """A class's name, or where the dataset is encrypted its number."""

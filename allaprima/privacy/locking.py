@@ -9,6 +9,7 @@ Use: ``print(encrypt(Path("runs/cats"), "passphrase"))``.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from allaprima.vault import lock
 from allaprima.vault.folders import copy, everything, size_of
 
 NOTHING = "none"
+PAGES = ("report", "audit")  # of a run; they are plain
 SECRETS_OF_A_RUN = ("checkpoints", "bundle", survey.FILE, transfer.TENSORS)
 
 
@@ -39,22 +41,24 @@ def encrypt(folder: Path, how: str, whole: bool = False) -> str:
     secret = _secrets_of(folder)
     vault.check_place(folder, how)
     locked = (folder / vault.FILE).is_file()
+    around = None if locked else vault.locked_by(folder)
+    if around is not None:  # a part that is locked by itself, or plain, would not be believed by what it is a part of
+        raise UserError(
+            f"'{folder}' is encrypted with '{around}', which it is a part of", f"run: allaprima encrypt {around} {how}"
+        )
     if how == NOTHING and not locked:
-        around = vault.locked_by(folder)
-        if around is not None:
-            raise UserError(
-                f"'{folder}' is encrypted with '{around}', which it is a part of",
-                f"run: allaprima encrypt {around} {NOTHING}",
-            )
         return f"'{named}' is not encrypted"
     with claim_folder(folder):
         if locked and how != NOTHING and not whole:
             lock.change(folder, how)
             return f"'{named}' has another key: {_words(how)}"
-        _rewrite(folder, how, secret)
+        shown = [] if locked else [page for page in PAGES if (folder / page).is_dir()]
+        _rewrite(folder, how, secret, shown)
     if how == NOTHING:
         return f"'{named}' is plain"
-    return f"'{named}' is encrypted: {_words(how)}" + ("" if locked else ". What was plain is deleted, not overwritten")
+    plain = "" if locked else ". What was plain is deleted, not overwritten"
+    pages = f". {' and '.join(shown)}, which may show pictures, are deleted too: make them again" if shown else ""
+    return f"'{named}' is encrypted: {_words(how)}{plain}{pages}"
 
 
 def _secrets_of(folder: Path) -> Callable[[Path], bool]:
@@ -66,13 +70,15 @@ def _secrets_of(folder: Path) -> Callable[[Path], bool]:
     raise UserError(f"'{folder}' is no dataset, run or bundle", "name a folder that allaprima wrote")
 
 
-def _rewrite(folder: Path, how: str, secret: Callable[[Path], bool]) -> None:
+def _rewrite(folder: Path, how: str, secret: Callable[[Path], bool], shown: list[str]) -> None:
     with replacing(folder) as new:
         if how != NOTHING:
             lock.create(new, how)
         try:
             with progress("encrypting" if how != NOTHING else "decrypting", size_of(folder), "bytes") as advance:
                 copy(folder, new, secret, advance)
+                for page in shown:
+                    shutil.rmtree(new / page)
         except ValueError as error:
             raise UserError(f"{error}; nothing was changed", "bring it back from a copy") from None
 

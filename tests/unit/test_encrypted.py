@@ -274,12 +274,27 @@ def test_a_new_passphrase_for_a_source_and_its_run_is_asked_for_once(
     assert (tmp_path / "run" / vault.FILE).is_file()
 
 
+def test_pages_of_a_run_go_when_it_is_encrypted_and_later_ones_show_no_picture(pictures: Path, tmp_path: Path) -> None:
+    dataset, run = made(pictures, tmp_path / "d", ""), tmp_path / "run"
+    train(tmp_path / "d", run)
+    cpu, page = Device(torch.device("cpu"), "fp32"), run / "report" / "report.html"
+    evaluate(run, dataset, Bundle.load(run), cpu, count=32, features="pixels")
+    plain = len(page.read_text())
+    assert "report, which may show pictures" in encrypt(run, "passphrase")
+    assert not page.exists()
+    found = evaluate(run, dataset, Bundle.load(run), cpu, count=32, features="pixels")
+    assert found is not None
+    assert len(page.read_text()) < plain, "without the pictures of the dataset"
+
+
 def test_a_part_of_an_encrypted_run_is_not_made_plain_by_itself(pictures: Path, tmp_path: Path) -> None:
     made(pictures, tmp_path / "d")
     train(tmp_path / "d", tmp_path / "run")
-    with pytest.raises(UserError, match="which it is a part of") as caught:
-        encrypt(tmp_path / "run" / "bundle", "none")
-    assert f"encrypt {tmp_path / 'run'} none" in caught.value.remedy
+    for how in ("none", "passphrase"):
+        with pytest.raises(UserError, match="which it is a part of") as caught:
+            encrypt(tmp_path / "run" / "bundle", how)
+        assert f"encrypt {tmp_path / 'run'} {how}" in caught.value.remedy
+    Bundle.load(tmp_path / "run").sample(1)
     encrypt(tmp_path / "run", "none")
     assert not vault.is_sealed(next((tmp_path / "run" / "bundle").glob("*.safetensors")))
 
