@@ -129,8 +129,7 @@ class RunConfig(Config):
         if shape is not None and hasattr(self.method, "recommended_for"):
             recommended |= self.method.recommended_for(shape)
         if self.training.lr_end != "auto":
-            recommended["schedule"] = RECOMMENDED[
-                "schedule"
-            ]  # who says where the step is to end means it at any length
+            # who says where the step is to end means it at any length
+            recommended["schedule"] = RECOMMENDED["schedule"]
         chosen = {key: value for key, value in recommended.items() if getattr(self.training, key) == "auto"}
         return self.model_copy(update={"training": self.training.model_copy(update=chosen)})
